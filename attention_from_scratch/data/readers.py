@@ -1,0 +1,286 @@
+"""Read interactions from the files people have: RecBole, MovieLens, plain text, CSV.
+
+Every format is one `_Layout`; from there on there is one way to read. Files are read in blocks of
+lines and taken apart by column, which is what makes a million lines a matter of a second.
+"""
+
+import csv
+import re
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from io import StringIO
+from itertools import islice
+from os import PathLike
+from pathlib import Path
+from typing import TextIO
+
+import numpy as np
+
+from attention_from_scratch.data.interactions import Interactions
+
+COMMON_NAMES = {
+    "user": ("user", "user_id", "userid"),
+    "item": ("item", "item_id", "itemid", "movie_id", "movieid"),
+    "timestamp": ("timestamp", "time"),
+}
+KNOWN_FORMATS = (
+    "RecBole .inter ('user_id:token<tab>item_id:token'), MovieLens u.data (4 tab-separated fields) "
+    "and ratings.dat ('user::item::rating::timestamp'), plain text ('user item'), "
+    "CSV with a header"
+)
+SEPARATOR_NAMES = {"\t": "tab", " ": "space", ",": "comma", ";": "semicolon", "::": "'::'"}
+ITEM_FILES = {"u.data": "u.item", "ratings.dat": "movies.dat", "ratings.csv": "movies.csv"}
+BLOCK_CHARACTERS = 1 << 22  # how much of a file is held in memory as strings at a time
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """How the lines of a file are made, and which fields are the user, the item and the time."""
+
+    separator: str
+    width: int  # fields in a line
+    user: int = 0
+    item: int = 1
+    timestamp: int | None = None
+    skip: int = 0  # lines up to the end of the header
+    quoted: bool = False  # fields may stand in quotes, as the csv module reads them
+
+
+def read_interactions(
+    path: str | PathLike,
+    *,
+    columns: Mapping[str, str] | None = None,
+    titles: str | PathLike | None = None,
+) -> Interactions:
+    r"""Read a file of events; its format is recognised by its name and its first line.
+
+    ====================  ==============================================================
+    RecBole ``.inter``    tabs; a header ``user_id:token item_id:token timestamp:float``
+    MovieLens ``u.data``  user, item, rating, timestamp; tabs, no header
+    ``ratings.dat``       ``user::item::rating::timestamp``
+    plain text            ``user item``, a space or tab between; lines in order of time
+    CSV                   a header, then comma, semicolon, tab or space between fields
+    ====================  ==============================================================
+
+    Parameters
+    ----------
+    path : path
+        UTF-8, with or without a byte order mark. Blank lines are skipped.
+    columns : mapping, optional
+        Where a file with a header keeps "user", "item" and "timestamp". By default the common
+        names, such as ``user_id``, ``userId``, ``item``, ``movieId``, ``timestamp``, in any case.
+        A file need not have a timestamp: then its lines are in the order of time.
+    titles : path, optional
+        The file with the names of the items. By default the one that comes with the data, if it
+        is there: ``x.item`` beside ``x.inter``, ``u.item`` beside ``u.data``, ``movies.dat`` beside
+        ``ratings.dat``, ``movies.csv`` beside ``ratings.csv``.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If the file is empty or in no known format, a column is missing, or a line is malformed:
+        ``ml.inter line 17: expected 4 tab-separated fields, found 3: '196\t242\t3'``.
+    """
+    path = Path(path)
+    users, items, times = [], [], []
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            layout = _recognise(path.name, file, columns)
+            for numbers, fields in _blocks(path.name, file, layout):
+                users += _labels("user", path.name, numbers, fields[layout.user])
+                items += _labels("item", path.name, numbers, fields[layout.item])
+                if layout.timestamp is not None:
+                    times.append(_times(path.name, numbers, fields[layout.timestamp]))
+    except UnicodeDecodeError:
+        raise ValueError(f"{path.name}: not a text file in UTF-8") from None
+    if not users:
+        raise ValueError(f"{path.name}: no events, only a header")
+    timestamps = np.concatenate(times) if times else None
+    return Interactions.from_events(users, items, timestamps, _find_titles(path, titles))
+
+
+def _recognise(name: str, file: TextIO, columns: Mapping[str, str] | None) -> _Layout:
+    """Tell the layout from the name and the first line that is not blank, and rewind the file."""
+    lines = ((n, line.strip("\n")) for n, line in enumerate(file, 1) if line.strip())
+    number, first = next(lines, (0, ""))
+    file.seek(0)
+    if not number:
+        raise ValueError(f"{name}: the file is empty")
+    if re.search(":(token|float)", first):
+        header = [field.split(":")[0] for field in first.split("\t")]
+        return _Layout("\t", len(header), **_columns(name, header, columns), skip=number)
+    if name.endswith(".inter"):
+        raise ValueError(
+            f"{name} line {number}: expected a header such as "
+            f"'user_id:token\\titem_id:token\\ttimestamp:float', found {first!r}"
+        )
+    if "::" in first or name == "ratings.dat":
+        return _Layout("::", 4, timestamp=3)
+    separator = next((s for s in ",;\t " if s in first), ",")
+    header = next(csv.reader([first], delimiter=separator, skipinitialspace=True))
+    named = all(_find(header, COMMON_NAMES[role]) is not None for role in ("user", "item"))
+    if named or columns or name.endswith(".csv") or (separator in first and separator in ",;"):
+        found = _columns(name, header, columns)
+        return _Layout(separator, len(header), **found, skip=number, quoted=True)
+    if name == "u.data" or first.count("\t") == 3:
+        return _Layout("\t", 4, timestamp=3)
+    if len(first.split()) == 2:
+        return _Layout(separator, 2)
+    raise ValueError(f"{name}: no known format begins with {first!r}; known are {KNOWN_FORMATS}")
+
+
+def _columns(
+    name: str, header: Sequence[str], columns: Mapping[str, str] | None
+) -> dict[str, int | None]:
+    """Find the user, the item and (if there is one) the time in a header: role -> position."""
+    columns = columns or {}
+    if unknown := set(columns) - set(COMMON_NAMES):
+        raise ValueError(f"columns has {min(unknown)!r}; it may have {', '.join(COMMON_NAMES)}")
+    found = {}
+    for role, common in COMMON_NAMES.items():
+        wanted = (columns[role],) if role in columns else common
+        found[role] = _find(header, wanted)
+        if found[role] is None and (role != "timestamp" or role in columns):
+            raise ValueError(
+                f"{name}: no {role} column {' or '.join(map(repr, wanted))}; "
+                f"its columns are {', '.join(map(repr, header))}"
+            )
+    return found
+
+
+def _find(header: Sequence[str], wanted: Sequence[str]) -> int | None:
+    """Position of the first wanted name that is in the header, in any case."""
+    names = [name.strip().lower() for name in header]
+    return next((names.index(name.lower()) for name in wanted if name.lower() in names), None)
+
+
+def _blocks(name: str, file: TextIO, layout: _Layout) -> Iterator[tuple[Sequence[int], list]]:
+    """Cut the file into blocks: the line number of each row, and one list of strings per field."""
+    start = 1 + sum(1 for _ in islice(file, layout.skip))
+    while lines := file.readlines(BLOCK_CHARACTERS):
+        numbers = range(start, start + len(lines))
+        start += len(lines)
+        lines = [line.strip(None if layout.separator == " " else "\n") for line in lines]
+        fields = _fields(lines, layout)
+        if fields is None:  # rare: blank lines to skip, or a line to complain about
+            rows = [(n, line) for n, line in zip(numbers, lines, strict=True) if line.strip()]
+            for number, line in rows:
+                if (found := _count(line, layout)) != layout.width:
+                    raise ValueError(
+                        f"{name} line {number}: expected {layout.width} "
+                        f"{SEPARATOR_NAMES[layout.separator]}-separated fields, "
+                        f"found {found}: {line!r}"
+                    )
+            numbers, lines = [n for n, _ in rows], [line for _, line in rows]
+            fields = _fields(lines, layout)
+        if lines:
+            yield numbers, fields
+
+
+def _fields(lines: list[str], layout: _Layout) -> list[Sequence[str]] | None:
+    """Take all lines apart at once, into one column per field; None if they are not all alike."""
+    separator, width = layout.separator, layout.width
+    text = separator.join(lines)
+    if layout.quoted and ('"' in text or f"{separator} " in text):
+        try:
+            rows = list(csv.reader(lines, delimiter=separator, skipinitialspace=True, strict=True))
+        except csv.Error:
+            return None
+        alike = len(rows) == len(lines) and {len(row) for row in rows} == {width}
+        return list(zip(*rows, strict=True)) if alike else None
+    if {line.count(separator) for line in lines} != {width - 1}:
+        return None
+    fields = text.split(separator)
+    return [fields[field::width] for field in range(width)]
+
+
+def _count(line: str, layout: _Layout) -> int | str:
+    """How many fields a line has, or what is wrong with its quotes."""
+    if not layout.quoted:
+        return line.count(layout.separator) + 1
+    try:
+        reader = csv.reader([line], delimiter=layout.separator, skipinitialspace=True, strict=True)
+        return len(next(reader))
+    except csv.Error:
+        return "a quote that does not end as it should"
+
+
+def _labels(role: str, name: str, numbers: Sequence[int], column: Sequence[str]) -> Iterator[str]:
+    """Pass the labels on, interned: one string a label, however many events it has."""
+    if "" in column:
+        number = numbers[column.index("")]
+        raise ValueError(f"{name} line {number}: expected the {role}'s label, found ''")
+    return map(sys.intern, column)
+
+
+def _times(name: str, numbers: Sequence[int], column: Sequence[str]) -> np.ndarray:
+    """Read a column of timestamps, (rows,) float64."""
+    try:
+        times = np.fromiter(map(float, column), np.float64, len(column))
+    except ValueError:
+        times = np.array([_float_or_nan(text) for text in column])
+    if not np.isfinite(times).all():
+        row = int(np.argmin(np.isfinite(times)))
+        raise ValueError(
+            f"{name} line {numbers[row]}: expected a number as timestamp, found {column[row]!r}"
+        )
+    return times
+
+
+def _float_or_nan(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return float("nan")
+
+
+def _find_titles(path: Path, titles: str | PathLike | None) -> dict[str, str] | None:
+    """Read the titles from the file that is named, or from the one that comes with the data."""
+    if titles is not None:
+        found = _read_titles(Path(titles))
+        if not found:
+            raise ValueError(f"{Path(titles).name}: no item with a title in it")
+        return found
+    default = f"{path.stem}.item" if path.suffix == ".inter" else ITEM_FILES.get(path.name)
+    if default and path.with_name(default).is_file():
+        return _read_titles(path.with_name(default))
+    return None
+
+
+def _read_titles(path: Path) -> dict[str, str]:
+    """Read an item file of RecBole or MovieLens: label -> title; empty if it has no titles."""
+    content = path.read_bytes()
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = content.decode("latin-1")  # as GroupLens ships u.item and movies.dat
+    lines = StringIO(text, newline=None)
+    first = text.partition("\n")[0]
+    separator = next((s for s in ("\t", "::", "|") if s in first), None)
+    rows = (
+        csv.reader(lines) if separator is None else (x.rstrip("\n").split(separator) for x in lines)
+    )
+    item, title, year = 0, 1, None
+    if separator in (None, "\t"):  # these have a header
+        header = [field.split(":")[0] for field in next(rows, [])]
+        item = _find(header, COMMON_NAMES["item"])
+        title = next(
+            (i for i, field in enumerate(header) if field.endswith(("title", "name"))), None
+        )
+        year = _find(header, ["release_year"])
+    if item is None or title is None:
+        return {}
+    titles = {}
+    for number, row in enumerate(rows, 2 if separator in (None, "\t") else 1):
+        if not any(row):
+            continue
+        if len(row) <= max(item, title, year or 0):
+            raise ValueError(
+                f"{path.name} line {number}: expected an item and its title, found {row}"
+            )
+        dated = year is not None and re.fullmatch("[0-9]{4}", row[year])
+        titles[row[item]] = f"{row[title]} ({row[year]})" if dated else row[title]
+    return titles

@@ -1,0 +1,191 @@
+"""A small shop whose customers follow a formula: sequences with readable names and a known optimum.
+
+Real data never tell how good a model could have been. Here the truth is on paper, so the best
+cross-entropy, NDCG and hit rate that any model can reach are numbers to hold its own against.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from attention_from_scratch.data.interactions import Interactions
+
+# Each device with its accessories, in the order in which people tend to buy them.
+SHELVES = {
+    "phone": "case, screen protector, charger, cable, power bank, car mount, earbuds",
+    "laptop": "sleeve, mouse, keyboard, dock, monitor, backpack, webcam",
+    "camera": "lens, memory card, battery, bag, tripod, flash, strap",
+    "tablet": "cover, pen, keyboard, stand, charger, cable",
+    "console": "controller, game, headset, charging dock, hard drive, carry case",
+    "watch": "strap, charger, screen protector, chest belt, stand, case",
+    "speaker": "cable, stand, wall mount, remote, amplifier, turntable",
+    "drone": "propellers, battery, charger, landing pad, filter set, backpack, spare arms",
+}
+
+
+def _shelves() -> tuple[list[str], np.ndarray, np.ndarray, np.ndarray]:
+    """Lay out the shop: names, start (V + 1,), the tables follows and belongs (V + 1, V + 1)."""
+    families = [
+        [device, *(f"{device} {accessory}" for accessory in accessories.split(", "))]
+        for device, accessories in SHELVES.items()
+    ]
+    names = ["", *(name for family in families for name in family)]
+    start = np.zeros(len(names))
+    follows, belongs = np.zeros((2, len(names), len(names)))
+    device = 1
+    for family in families:
+        n = len(family) - 1  # accessories; they have the ids device + 1 .. device + n
+        start[device] = 1 / len(families)
+        belongs[device : device + n + 1, device + 1 : device + n + 1] = 1 / n
+        for place in range(n + 1):  # of the device: 0; its accessories stand in a ring: 1..n, 1..
+            follows[device + place, device + 1 + place % n] = 0.6
+            follows[device + place, device + 1 + (place + 1) % n] = 0.4
+        device += n + 1
+    return names, start, follows, belongs
+
+
+NAMES, START, FOLLOWS, BELONGS = _shelves()
+
+
+@dataclass(frozen=True)
+class Shop:
+    """Users who begin with a device, each as likely as the other, and go on by a formula:
+
+        p(next | history) = short * follows(next | last event)
+                          + long * belongs(next | first event)
+                          + (1 - short - long) / V
+
+    - follows(. | last): in the family of the last event, the accessory after it has 0.6 and the
+      one after that 0.4. The accessories stand in a ring, so that the last is followed by the
+      first; the device stands before the first.
+    - belongs(. | first): uniform over the accessories of the device the user began with.
+
+    So a model has to look at two places at once: at the last event, and back at the first. The
+    families and their order are in `SHELVES`; an item may be bought again.
+
+    Parameters
+    ----------
+    short, long : float
+        The two weights, probabilities with a sum of at most 1. What is left of 1 is chance.
+    """
+
+    short: float = 0.55
+    long: float = 0.30
+
+    names: ClassVar[list[str]] = NAMES  # names[i] of id i; names[0] is "", the padding
+    n_items: ClassVar[int] = len(NAMES) - 1
+
+    def __post_init__(self):
+        if not (self.short >= 0 and self.long >= 0 and self.short + self.long <= 1 + 1e-12):
+            raise ValueError(
+                f"short is {self.short} and long is {self.long}; "
+                "they may be probabilities with a sum of at most 1"
+            )
+
+    def next_probabilities(self, histories: Sequence[np.ndarray]) -> np.ndarray:
+        """The exact p(next | history), (users, V + 1) float64; column 0, the padding, is 0.
+
+        An empty history gets the distribution of the first event.
+
+        Raises
+        ------
+        ValueError
+            If a history holds an id that is not in 1..V.
+        """
+        for user, history in enumerate(histories):
+            if len(history) and not 1 <= np.min(history) <= np.max(history) <= self.n_items:
+                raise ValueError(f"histories[{user}] holds an id outside 1..{self.n_items}")
+        first = np.array([h[0] if len(h) else 0 for h in histories], np.int64)
+        last = np.array([h[-1] if len(h) else 0 for h in histories], np.int64)
+        return np.where(first[:, None] > 0, self._mixture(first, last), START)
+
+    def _mixture(self, first: np.ndarray, last: np.ndarray) -> np.ndarray:
+        """The formula, for users who have a first and a last event: (users, V + 1)."""
+        chance = np.full(self.n_items + 1, max(0.0, 1 - self.short - self.long) / self.n_items)
+        chance[0] = 0
+        return self.short * FOLLOWS[last] + self.long * BELONGS[first] + chance
+
+    def sample(
+        self, n_users: int, rng: np.random.Generator, *, length: tuple[int, int] = (5, 20)
+    ) -> list[np.ndarray]:
+        """Draw the histories of new users.
+
+        Parameters
+        ----------
+        n_users : int
+        rng : numpy.random.Generator
+        length : (shortest, longest)
+            The number of events of a user is uniform in this range, both ends included.
+
+        Returns
+        -------
+        list of (length,) int64 arrays of ids 1..V
+        """
+        shortest, longest = length
+        if n_users < 1:
+            raise ValueError(f"n_users is {n_users}; it may be 1 or more")
+        if not 1 <= shortest <= longest:
+            raise ValueError(f"length is {length}; it may be (shortest, longest), 1 <= shortest")
+        lengths = rng.integers(shortest, longest, n_users, endpoint=True)
+        events = np.zeros((n_users, longest), np.int64)
+        events[:, 0] = _draw(np.tile(START, (n_users, 1)), rng)
+        for t in range(1, longest):
+            events[:, t] = _draw(self._mixture(events[:, 0], events[:, t - 1]), rng)
+        return [row[:n].copy() for row, n in zip(events, lengths, strict=True)]
+
+    def interactions(
+        self, n_users: int, rng: np.random.Generator, *, length: tuple[int, int] = (5, 20)
+    ) -> Interactions:
+        """`sample` as `Interactions`: all of the catalogue, ids as here, items labelled by name."""
+        users = [str(user) for user in range(1, n_users + 1)]
+        histories = self.sample(n_users, rng, length=length)
+        return Interactions(histories, users, self.names, self.names)
+
+    def limit(
+        self, histories: Sequence[np.ndarray], k: int = 10, *, exclude_seen: bool = False
+    ) -> dict[str, float]:
+        """What the best possible model reaches on the next event: an exact mean over `histories`.
+
+        Given a history, the cross-entropy of the true distribution is sum_i -p_i log p_i, and
+        the best ranking is by p. With p_(r) the r-th largest, it has
+
+            HR@k = sum_{r <= k} p_(r)        NDCG@k = sum_{r <= k} p_(r) / log2(r + 1)
+
+        Equal p may be ranked in any order: the sums are the same.
+
+        Parameters
+        ----------
+        histories : sequence of (length,) arrays of ids 1..V
+        k : int
+        exclude_seen : bool
+            True: items of the history cannot be ranked, and a target among them earns 0.
+            The cross-entropy stays what it is.
+
+        Returns
+        -------
+        dict of "cross_entropy" (nats), "ndcg" and "hit_rate"
+        """
+        if not len(histories):
+            raise ValueError("histories is empty; a mean takes at least one")
+        if not 1 <= k <= self.n_items:
+            raise ValueError(f"k is {k}; it may be 1..{self.n_items}")
+        p = self.next_probabilities(histories)
+        cross_entropy = -(p * np.log(np.where(p > 0, p, 1))).sum(axis=1)
+        if exclude_seen:
+            for row, history in zip(p, histories, strict=True):
+                row[history] = 0
+        best = -np.sort(-p, axis=1)[:, :k]
+        return {
+            "cross_entropy": float(cross_entropy.mean()),
+            "ndcg": float((best / np.log2(np.arange(2, k + 2))).sum(axis=1).mean()),
+            "hit_rate": float(best.sum(axis=1).mean()),
+        }
+
+
+def _draw(p: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """One index from each row of p (n, m), by inverting its cumulative distribution: (n,)."""
+    cumulative = p.cumsum(axis=1)
+    cumulative /= cumulative[:, -1:]  # the last is exactly 1, above every draw from [0, 1)
+    return (cumulative <= rng.random((len(p), 1))).sum(axis=1)

@@ -1,0 +1,212 @@
+"""SASRec: self-attentive sequential recommendation (Kang & McAuley, ICDM 2018).
+
+From the bottom of the paper's figure 1 to its top: embed the events, add their positions, let every
+event attend to those before it, block by block, and score every item as the next one.
+"""
+
+import math
+
+import numpy as np
+
+from attention_from_scratch.models.transformer import BLOCKS, init_block, init_norm, normalize
+from attention_from_scratch.ops import (
+    binary_cross_entropy_with_logits,
+    causal_mask,
+    cross_entropy,
+    dropout,
+    embedding,
+    linear,
+    multi_head_attention_weights,
+    padding_mask,
+)
+from attention_from_scratch.tree import Tree
+
+EPS = 1e-8  # of the layer norms, as in the authors' code
+
+
+def init_params(rng, *, n_items, max_len, dim, n_blocks, norm="pre", dtype="float32") -> Tree:
+    """Draw the parameters: {"items" (V + 1, D), "positions" (L, D), "blocks": [...], "norm"}."""
+
+    def table(rows):
+        return rng.normal(0, 0.02, (rows, dim)).astype(dtype)
+
+    return {
+        "items": table(n_items + 1),
+        "positions": table(max_len),
+        "blocks": [
+            init_block(rng, dim, output_projection=norm != "paper", dtype=dtype)
+            for _ in range(n_blocks)
+        ],
+        "norm": init_norm(dim, dtype),
+    }
+
+
+def embed(params: Tree, ids: np.ndarray, *, dropout_p=0.0, rng=None):
+    """sqrt(D) * item + position; exactly 0 where there is no event.
+
+    Positions are counted from the end: the last event always has the last position.
+
+    Returns
+    -------
+    output : (B, L, D)
+    backward : d_output (B, L, D) -> {"items", "positions"}
+    """
+    length, dim = ids.shape[-1], params["items"].shape[-1]
+    real = (ids != 0)[..., None]
+    items, back_items = embedding(ids, params["items"])
+    positions = params["positions"][-length:]
+    noisy, back_dropout = dropout(math.sqrt(dim) * items + positions, p=dropout_p, rng=rng)
+    output = np.where(real, noisy, 0)
+
+    def backward(d_output):
+        d_sum = back_dropout(np.where(real, d_output, 0))
+        d_positions = np.zeros_like(params["positions"])
+        d_positions[-length:] = d_sum.sum(axis=0)
+        return {"items": back_items(math.sqrt(dim) * d_sum), "positions": d_positions}
+
+    return output, backward
+
+
+def encode(params: Tree, ids: np.ndarray, *, n_heads, norm="pre", dropout_p=0.0, rng=None):
+    """What the model knows after each event: (B, L) ids -> (B, L, D).
+
+    Parameters
+    ----------
+    params : tree of `init_params`
+    ids : (B, L) of integers in 0..V, L at most the number of positions
+    n_heads : int
+    norm : "pre" or "paper"
+    dropout_p, rng
+        As in `dropout`: on the embeddings, the attention weights and the feed-forward layers.
+
+    Returns
+    -------
+    output : (B, L, D)
+    backward : d_output (B, L, D) -> grads
+    """
+    settings = block_settings(ids, n_heads) | {"dropout_p": dropout_p, "rng": rng}
+    block = BLOCKS[norm]
+    real = (ids != 0)[..., None]
+
+    x, back_embed = embed(params, ids, dropout_p=dropout_p, rng=rng)
+    back_blocks = []
+    for block_params in params["blocks"]:
+        x, back_block = block(block_params, x, **settings)
+        x = np.where(real, x, 0)
+        back_blocks.append(back_block)
+    output, back_norm = normalize(params["norm"], x, EPS)
+
+    def backward(d_output):
+        d_norm, d_x = back_norm(d_output)
+        d_blocks = []
+        for back_block in reversed(back_blocks):
+            d_block, d_x = back_block(np.where(real, d_x, 0))
+            d_blocks.append(d_block)
+        return back_embed(d_x) | {"blocks": d_blocks[::-1], "norm": d_norm}
+
+    return output, backward
+
+
+def block_settings(ids, n_heads) -> dict:
+    """Heads, mask (an event sees itself and those before it, never padding) and eps."""
+    mask = causal_mask(ids.shape[-1]) & padding_mask(ids)
+    return {"n_heads": n_heads, "mask": mask, "eps": EPS}
+
+
+def catalogue_loss(params: Tree, ids, targets, *, total=None, **settings):
+    """Softmax cross-entropy of each next event over the whole catalogue.
+
+    The decoder is the item table itself: the logit of item v is hidden . items[v].
+
+    Parameters
+    ----------
+    params : tree of `init_params`
+    ids, targets : (B, L) of integers
+        Where a target is 0 there is nothing to predict.
+    total : int or None
+        What the sum of the losses is divided by; None: the number of targets.
+    **settings
+        n_heads, norm, dropout_p, rng of `encode`.
+
+    Returns
+    -------
+    output : ()
+    backward : d_output () -> grads
+    """
+    hidden, back_encode = encode(params, ids, **settings)
+    wanted = np.nonzero(targets)
+    logits, back_linear = linear(hidden[wanted], params["items"][1:].T)
+    loss, back_loss = cross_entropy(logits, targets[wanted] - 1, reduction="sum")
+    total = max(len(wanted[0]), 1) if total is None else total
+
+    def backward(d_output=1.0):
+        d_wanted, d_table, _ = back_linear(back_loss(d_output / total))
+        grads = back_encode(scatter(d_wanted, wanted, hidden))
+        grads["items"][1:] += d_table.T
+        return grads
+
+    return loss / total, backward
+
+
+def sampled_loss(params: Tree, ids, targets, negatives, *, total=None, **settings):
+    """Binary cross-entropy: the next event should score high, sampled items low.
+
+    Parameters
+    ----------
+    negatives : (B, L, K) of integers in 1..V
+        K items for every position.
+
+    Other parameters and returns as in `catalogue_loss`. The sum over a position's 1 + K terms
+    counts as one target, as in the paper, eq. (6).
+    """
+    hidden, back_encode = encode(params, ids, **settings)
+    wanted = np.nonzero(targets)
+    candidates = np.concatenate([targets[wanted][:, None], negatives[wanted]], axis=1)
+    vectors, back_vectors = embedding(candidates, params["items"])
+    query = hidden[wanted][:, :, None]
+    logits = (vectors @ query)[..., 0]
+    labels = np.zeros_like(logits)
+    labels[:, 0] = 1
+    loss, back_loss = binary_cross_entropy_with_logits(logits, labels, reduction="sum")
+    total = max(len(wanted[0]), 1) if total is None else total
+
+    def backward(d_output=1.0):
+        d_logits = back_loss(d_output / total)[0][..., None]
+        d_query = (d_logits * vectors).sum(axis=1)
+        grads = back_encode(scatter(d_query, wanted, hidden))
+        grads["items"] += back_vectors(d_logits * query.swapaxes(1, 2))
+        return grads
+
+    return loss / total, backward
+
+
+def scatter(rows, where, like):
+    """An array of zeros like `like`, with `rows` at the places `where` they were taken from."""
+    full = np.zeros_like(like)
+    full[where] = rows
+    return full
+
+
+def next_item_scores(params: Tree, ids: np.ndarray, **settings) -> np.ndarray:
+    """Score of every item as the event after the last: (B, V + 1), -inf for padding."""
+    hidden, _ = encode(params, ids, **settings)
+    scores = hidden[:, -1] @ params["items"].T
+    scores[:, 0] = -np.inf
+    return scores
+
+
+def attention_maps(params: Tree, ids: np.ndarray, *, n_heads, norm="pre") -> np.ndarray:
+    """Who attends to whom, in every block and head: (n_blocks, B, H, L, L)."""
+    settings = block_settings(ids, n_heads)
+    x, _ = embed(params, ids)
+    maps = []
+    for block_params in params["blocks"]:
+        query, _ = normalize(block_params["attention_norm"], x, EPS)
+        key = x if norm == "paper" else query
+        weights, _ = multi_head_attention_weights(
+            block_params["attention"], query, key, n_heads=n_heads, mask=settings["mask"]
+        )
+        maps.append(weights)
+        x, _ = BLOCKS[norm](block_params, x, **settings)
+        x = np.where((ids != 0)[..., None], x, 0)
+    return np.array(maps)

@@ -1,0 +1,151 @@
+"""The Transformer block, in the forms that recommenders use."""
+
+import numpy as np
+
+from attention_from_scratch.ops import dropout, layer_norm, multi_head_attention, relu
+from attention_from_scratch.ops.attention import project
+from attention_from_scratch.tree import Tree
+
+
+def feed_forward(params: Tree, x: np.ndarray, *, dropout_p: float = 0.0, rng=None):
+    """relu(x W_up + b_up) W_down + b_down, at each position by itself.
+
+    Parameters
+    ----------
+    params : {"up": {"weight": (D, D_hidden), "bias"}, "down": {"weight": (D_hidden, D), "bias"}}
+    x : (..., L, D)
+
+    Returns
+    -------
+    output : (..., L, D)
+    backward : d_output (..., L, D) -> grads, d_x
+
+    Source: Kang & McAuley (2018), eq. (4): two convolutions of width 1 are two linear maps.
+    """
+    hidden, back_up = project(params["up"], x)
+    active, back_relu = relu(hidden)
+    kept, back_dropout = dropout(active, p=dropout_p, rng=rng)
+    down, back_down = project(params["down"], kept)
+    output, back_last_dropout = dropout(down, p=dropout_p, rng=rng)
+
+    def backward(d_output):
+        d_down_params, d_kept = back_down(back_last_dropout(d_output))
+        d_up_params, d_x = back_up(back_relu(back_dropout(d_kept)))
+        return {"up": d_up_params, "down": d_down_params}, d_x
+
+    return output, backward
+
+
+def pre_norm_block(params: Tree, x: np.ndarray, *, n_heads, mask, dropout_p=0.0, rng=None, eps):
+    """x + attention(normalize(x)), then x + feed_forward(normalize(x)).
+
+    The residual path carries x unchanged from the first block to the last.
+
+    Parameters
+    ----------
+    params : {"attention_norm", "attention", "feed_forward_norm", "feed_forward"}
+    x : (B, L, D)
+    n_heads, mask, dropout_p, rng
+        As in `multi_head_attention`.
+    eps : float
+        Of the layer norms.
+
+    Returns
+    -------
+    output : (B, L, D)
+    backward : d_output (B, L, D) -> grads, d_x
+
+    Source: Xiong et al., On Layer Normalization in the Transformer Architecture (2020), fig. 1b.
+    """
+    noise = {"dropout_p": dropout_p, "rng": rng}
+    normed, back_norm = normalize(params["attention_norm"], x, eps)
+    attended, back_attention = multi_head_attention(
+        params["attention"], normed, normed, normed, n_heads=n_heads, mask=mask, **noise
+    )
+    middle = x + attended
+    normed_middle, back_middle_norm = normalize(params["feed_forward_norm"], middle, eps)
+    fed, back_feed_forward = feed_forward(params["feed_forward"], normed_middle, **noise)
+    output = middle + fed
+
+    def backward(d_output):
+        grads = {}
+        grads["feed_forward"], d_normed_middle = back_feed_forward(d_output)
+        grads["feed_forward_norm"], d_through_norm = back_middle_norm(d_normed_middle)
+        d_middle = d_output + d_through_norm
+        grads["attention"], d_query, d_key, d_value = back_attention(d_middle)
+        grads["attention_norm"], d_through_norm = back_norm(d_query + d_key + d_value)
+        return grads, d_middle + d_through_norm
+
+    return output, backward
+
+
+def paper_block(params: Tree, x: np.ndarray, *, n_heads, mask, dropout_p=0.0, rng=None, eps):
+    """q + attention(q, x, x) with q = normalize(x), then f + feed_forward(f) with f = normalize(.).
+
+    SASRec as its authors' code has it. It differs from `pre_norm_block` in two places: only the
+    queries are normalised, and the residual starts from what is normalised. There is no output
+    projection: params["attention"]["output"] is None. Parameters and returns as in
+    `pre_norm_block`.
+
+    Source: Kang & McAuley, SASRec (2018), section III; code kang205/SASRec, modules.py.
+    """
+    noise = {"dropout_p": dropout_p, "rng": rng}
+    query, back_norm = normalize(params["attention_norm"], x, eps)
+    attended, back_attention = multi_head_attention(
+        params["attention"], query, x, x, n_heads=n_heads, mask=mask, **noise
+    )
+    middle = query + attended
+    normed_middle, back_middle_norm = normalize(params["feed_forward_norm"], middle, eps)
+    fed, back_feed_forward = feed_forward(params["feed_forward"], normed_middle, **noise)
+    output = normed_middle + fed
+
+    def backward(d_output):
+        grads = {}
+        grads["feed_forward"], d_normed_middle = back_feed_forward(d_output)
+        grads["feed_forward_norm"], d_middle = back_middle_norm(d_output + d_normed_middle)
+        grads["attention"], d_query, d_key, d_value = back_attention(d_middle)
+        grads["attention_norm"], d_through_norm = back_norm(d_middle + d_query)
+        return grads, d_through_norm + d_key + d_value
+
+    return output, backward
+
+
+BLOCKS = {"pre": pre_norm_block, "paper": paper_block}
+
+
+def normalize(params: Tree, x: np.ndarray, eps: float):
+    """`layer_norm` over a tree: backward gives grads, d_x."""
+    output, back_layer_norm = layer_norm(x, **params, eps=eps)
+
+    def backward(d_output):
+        d_x, d_weight, d_bias = back_layer_norm(d_output)
+        return {"weight": d_weight, "bias": d_bias}, d_x
+
+    return output, backward
+
+
+def init_block(rng, dim: int, *, output_projection: bool, dtype) -> Tree:
+    """Parameters of one block; the feed-forward layer is as wide as the model, as in SASRec."""
+
+    def square():
+        return init_linear(rng, dim, dim, dtype)
+
+    attention = {"query": square(), "key": square(), "value": square()}
+    return {
+        "attention_norm": init_norm(dim, dtype),
+        "attention": attention | {"output": square() if output_projection else None},
+        "feed_forward_norm": init_norm(dim, dtype),
+        "feed_forward": {"up": square(), "down": square()},
+    }
+
+
+def init_linear(rng, n_in: int, n_out: int, dtype) -> Tree:
+    """Uniform weights of variance 2 / (in + out) and no bias (Glorot & Bengio 2010, eq. 16)."""
+    bound = (6 / (n_in + n_out)) ** 0.5
+    weight = rng.uniform(-bound, bound, (n_in, n_out)).astype(dtype)
+    return {"weight": weight, "bias": np.zeros(n_out, dtype)}
+
+
+def init_norm(dim: int, dtype) -> Tree:
+    """A layer norm that does nothing yet."""
+    return {"weight": np.ones(dim, dtype), "bias": np.zeros(dim, dtype)}

@@ -1,0 +1,47 @@
+"""The mathematics: every op takes arrays and returns (output, backward).
+
+`backward` takes the gradient of the loss with respect to the output and returns the gradients with
+respect to the differentiable positional arguments, in their order. An op never writes to what it
+is given; `backward` may be called again and gives the same answer.
+
+Read in this order: linear, embedding, activations, softmax, layer_norm, dropout, losses, attention.
+"""
+
+from attention_from_scratch.ops.activations import gelu, relu, sigmoid, tanh
+from attention_from_scratch.ops.attention import (
+    attention_weights,
+    multi_head_attention,
+    multi_head_attention_weights,
+    scaled_dot_product_attention,
+)
+from attention_from_scratch.ops.dropout import dropout
+from attention_from_scratch.ops.embedding import embedding
+from attention_from_scratch.ops.layer_norm import layer_norm
+from attention_from_scratch.ops.linear import linear
+from attention_from_scratch.ops.losses import binary_cross_entropy_with_logits, cross_entropy
+from attention_from_scratch.ops.masks import causal_mask, local_mask, padding_mask
+from attention_from_scratch.ops.softmax import log_softmax, softmax
+from attention_from_scratch.ops.special import erfc
+
+__all__ = [
+    "attention_weights",
+    "binary_cross_entropy_with_logits",
+    "causal_mask",
+    "cross_entropy",
+    "dropout",
+    "embedding",
+    "erfc",
+    "gelu",
+    "layer_norm",
+    "linear",
+    "local_mask",
+    "log_softmax",
+    "multi_head_attention",
+    "multi_head_attention_weights",
+    "padding_mask",
+    "relu",
+    "scaled_dot_product_attention",
+    "sigmoid",
+    "softmax",
+    "tanh",
+]

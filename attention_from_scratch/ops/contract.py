@@ -1,0 +1,70 @@
+"""What every op checks of its arguments, and the one shape rule that all of them share."""
+
+import numpy as np
+
+FLOAT_DTYPES = (np.dtype("float32"), np.dtype("float64"), np.dtype("complex128"))
+
+
+def check_floats(**arrays):
+    """Raise unless all arrays (None is passed over) share one float dtype.
+
+    A silent promotion would hide a float64 in a float32 model, and a float32 in a proof. Complex
+    numbers are let through for one purpose: the complex step of `verify`.
+    """
+    first = None
+    for name, array in arrays.items():
+        if array is None:
+            continue
+        if not isinstance(array, np.ndarray | np.generic):
+            raise TypeError(f"{name} is a {type(array).__name__}, but must be a NumPy array")
+        if array.dtype not in FLOAT_DTYPES:
+            raise TypeError(f"{name} has dtype {array.dtype}, but must be float32 or float64")
+        if first is None:
+            first, dtype = name, array.dtype
+        elif array.dtype != dtype:
+            raise TypeError(
+                f"{name} has dtype {array.dtype}, but {first} has {dtype} (one float dtype a call)"
+            )
+
+
+def check_ids(name, ids, n_rows, holder):
+    """Raise unless `ids` are integers in 0..n_rows-1; `holder` says what has the rows."""
+    if not np.issubdtype(np.asarray(ids).dtype, np.integer):
+        raise TypeError(f"{name} has dtype {np.asarray(ids).dtype}, but must be integers")
+    wrong = ids[(ids < 0) | (ids >= n_rows)]
+    if wrong.size:
+        raise ValueError(
+            f"{name} holds {wrong.flat[0]}, but {holder} (valid {name} are 0..{n_rows - 1})"
+        )
+
+
+def check_mask(name, mask, shape):
+    """Raise unless `mask` is None or boolean and broadcasts to `shape`."""
+    if mask is None:
+        return
+    if getattr(mask, "dtype", None) != np.dtype(bool):
+        kind = getattr(mask, "dtype", type(mask).__name__)
+        raise TypeError(f"{name} has dtype {kind}, but must be bool (True means: takes part)")
+    try:
+        fits = np.broadcast_shapes(mask.shape, shape) == tuple(shape)
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ValueError(f"{name} has shape {mask.shape}, but must broadcast to {tuple(shape)}")
+
+
+def check_width(name, array, width, meaning):
+    """Raise unless the last axis of `array` is `width` long."""
+    if array.ndim == 0 or array.shape[-1] != width:
+        raise ValueError(f"{name} has shape {array.shape}, but its last axis must be {meaning}")
+
+
+def unbroadcast(d_x, shape):
+    """Undo a broadcast: sum d_x over the axes along which x of this shape was repeated.
+
+    Where one entry of x was used many times, its gradient is the sum over its uses.
+    """
+    extra = d_x.ndim - len(shape)
+    d_x = d_x.sum(axis=tuple(range(extra)))
+    stretched = tuple(i for i, n in enumerate(shape) if n == 1 and d_x.shape[i] != 1)
+    return d_x.sum(axis=stretched, keepdims=True)

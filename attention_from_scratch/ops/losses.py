@@ -1,0 +1,132 @@
+"""Losses: ops whose output is one number. `backward()` means d_output = 1."""
+
+import numpy as np
+
+from attention_from_scratch.ops.contract import check_floats, check_ids
+from attention_from_scratch.ops.softmax import log_softmax
+
+
+def cross_entropy(
+    logits,
+    targets,
+    *,
+    ignore_index=None,
+    position_weights=None,
+    label_smoothing=0.0,
+    reduction="mean",
+):
+    """-log p[target] with p = softmax(logits), averaged (or summed) over positions.
+
+    At one position the loss is -sum_v q_v log p_v, where q is 1 at the target, or, smoothed by e,
+    (1 - e) at the target plus e / V everywhere. As q sums to 1, `log_softmax` backwards gives
+
+        d_logits = p - q
+
+    the prediction minus the truth, times the weight of the position in the mean.
+
+    Parameters
+    ----------
+    logits : (..., V)
+    targets : (...) of integers in 0..V-1
+    ignore_index : int or None
+        Positions with this target do not count, in the sum nor in what it is divided by.
+    position_weights : (...), at least 0, or None
+        How much each position counts; the mean is the weighted one.
+    label_smoothing : float in [0, 1]
+    reduction : "mean" or "sum"
+        A mean over a batch in shards is the sum of their sums divided by the count of all.
+
+    Returns
+    -------
+    output : ()
+        In nats. 0 where no position counts.
+    backward : d_output () -> d_logits (..., V)
+
+    Source: Szegedy et al. (2016), section 7, for label smoothing; `torch.nn.functional`.
+    """
+    check_floats(logits=logits)
+    targets = np.asarray(targets)
+    n_classes = logits.shape[-1]
+    check_same_shape("targets", targets, logits.shape[:-1])
+    if not 0 <= label_smoothing <= 1:
+        raise ValueError(f"label_smoothing was {label_smoothing}, but must be between 0 and 1")
+    counted = np.ones(targets.shape, bool) if ignore_index is None else targets != ignore_index
+    check_ids("targets", targets[counted], n_classes, f"logits have {n_classes} classes")
+    safe_targets = np.where(counted, targets, 0)[..., None]
+    weights = reduction_weights(counted, position_weights, reduction, logits.real.dtype)
+
+    log_p, _ = log_softmax(logits)
+    surprise = -np.take_along_axis(log_p, safe_targets, axis=-1)[..., 0]
+    if label_smoothing > 0:
+        surprise = (1 - label_smoothing) * surprise - label_smoothing * log_p.mean(axis=-1)
+    loss = (weights * surprise).sum()
+
+    def backward(d_output=1.0):
+        d_logits = np.exp(log_p) - label_smoothing / n_classes
+        at_target = np.take_along_axis(d_logits, safe_targets, axis=-1) - (1 - label_smoothing)
+        np.put_along_axis(d_logits, safe_targets, at_target, axis=-1)
+        return d_logits * (d_output * weights)[..., None]
+
+    return loss, backward
+
+
+def binary_cross_entropy_with_logits(logits, targets, *, position_weights=None, reduction="mean"):
+    """-t log s - (1 - t) log(1 - s) with s = sigmoid(logits), averaged (or summed).
+
+    With log s = -softplus(-x) and log(1 - s) = -softplus(x) = -x - softplus(-x) this is
+    max(x, 0) - t x + log(1 + exp(-|x|)), in which nothing overflows, and
+
+        d_logits = s - t        d_targets = -x
+
+    Parameters
+    ----------
+    logits : (...)
+    targets : (...) between 0 and 1, of the dtype of logits
+    position_weights : (...), at least 0, or None
+        How much each entry counts (0: not at all); the mean is the weighted one.
+    reduction : "mean" or "sum"
+
+    Returns
+    -------
+    output : ()
+        In nats. 0 where nothing counts.
+    backward : d_output () -> d_logits (...), d_targets (...)
+
+    Source: Kang & McAuley, SASRec (2018), eq. (6), with one target 1 and sampled targets 0.
+    """
+    check_floats(logits=logits, targets=targets)
+    check_same_shape("targets", targets, logits.shape)
+    counted = np.ones(logits.shape, bool)
+    weights = reduction_weights(counted, position_weights, reduction, logits.real.dtype)
+
+    positive = logits.real > 0
+    small = np.exp(np.where(positive, -logits, logits))
+    losses = np.where(positive, logits, 0) - targets * logits + np.log1p(small)
+    loss = (weights * losses).sum()
+
+    def backward(d_output=1.0):
+        sigmoid = np.where(positive, 1, small) / (1 + small)
+        d_losses = d_output * weights
+        return d_losses * (sigmoid - targets), -d_losses * logits
+
+    return loss, backward
+
+
+def reduction_weights(counted, position_weights, reduction, dtype):
+    """The factors that turn a plain sum of losses into the reduction asked for."""
+    weights = counted.astype(dtype)
+    if position_weights is not None:
+        check_same_shape("position_weights", position_weights, counted.shape)
+        weights = np.where(counted, position_weights, 0).astype(dtype)
+    if reduction == "sum":
+        return weights
+    if reduction == "mean":
+        total = weights.sum()
+        return weights / total if total > 0 else weights
+    raise ValueError(f"reduction was {reduction!r}, but must be 'mean' or 'sum'")
+
+
+def check_same_shape(name, array, shape):
+    """Raise unless `array` has exactly this shape."""
+    if np.shape(array) != tuple(shape):
+        raise ValueError(f"{name} has shape {np.shape(array)}, but must be {tuple(shape)}")

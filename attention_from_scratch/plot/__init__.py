@@ -1,0 +1,11 @@
+"""Figures of attention and training: takes arrays and labels, knows no model.
+
+Every function returns a matplotlib figure that displays itself in a notebook; `save` writes it to
+a file. Nothing touches pyplot and its global state.
+"""
+
+from attention_from_scratch.plot.attention import attention_heads, attention_heatmap
+from attention_from_scratch.plot.figure import save
+from attention_from_scratch.plot.training import learning_curves
+
+__all__ = ["attention_heads", "attention_heatmap", "learning_curves", "save"]

@@ -1,0 +1,25 @@
+"""Training: optimiser, batches, loop, checkpoint, threads. Handed a loss, it knows no model."""
+
+from attention_from_scratch.training.batches import Shard, epoch_batches, pad, shard_of
+from attention_from_scratch.training.checkpoint import load_model, replace_file, save_model
+from attention_from_scratch.training.loop import Training, train
+from attention_from_scratch.training.negatives import draw_negatives
+from attention_from_scratch.training.optimizer import Adam, clip_gradients
+from attention_from_scratch.training.threads import available_cores, shard_pool
+
+__all__ = [
+    "Adam",
+    "Shard",
+    "Training",
+    "available_cores",
+    "clip_gradients",
+    "draw_negatives",
+    "epoch_batches",
+    "load_model",
+    "pad",
+    "replace_file",
+    "save_model",
+    "shard_of",
+    "shard_pool",
+    "train",
+]

@@ -1,0 +1,76 @@
+"""A model in one file: arrays and a description, no pickle."""
+
+import json
+import os
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from attention_from_scratch.tree import Tree, tree_leaves
+
+DESCRIPTION = "description"
+
+
+def save_model(path: str | Path, params: Tree, description: dict) -> None:
+    """Write a tree and a JSON-able description to one .npz file, all of it or nothing."""
+    arrays = {f"params.{name}": leaf for name, leaf in tree_leaves(params)}
+    arrays[DESCRIPTION] = np.array(json.dumps(description))
+
+    def write(temporary):
+        with open(temporary, "wb") as file:
+            np.savez(file, **arrays)
+
+    replace_file(path, write)
+
+
+def load_model(path: str | Path) -> tuple[Tree, dict]:
+    """Read what `save_model` wrote.
+
+    Raises
+    ------
+    FileNotFoundError
+    ValueError
+        If the file is something else.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = dict(file)
+        description = json.loads(str(arrays.pop(DESCRIPTION)))
+    except (zipfile.BadZipFile, ValueError, KeyError, EOFError, AttributeError, TypeError):
+        raise ValueError(f"{path} is not a model that was saved here") from None
+    return nested(arrays)["params"], description
+
+
+def nested(arrays: dict[str, np.ndarray]) -> Tree:
+    """Turn {"blocks.0.weight": array} back into {"blocks": [{"weight": array}]}."""
+    root: dict = {}
+    for path, array in arrays.items():
+        *branches, leaf = path.split(".")
+        node = root
+        for branch in branches:
+            node = node.setdefault(branch, {})
+        node[leaf] = array
+    return lists_for_numbers(root)
+
+
+def lists_for_numbers(node: Tree) -> Tree:
+    """Dicts whose keys are 0, 1, 2, ... were lists."""
+    if not isinstance(node, dict):
+        return node
+    node = {name: lists_for_numbers(branch) for name, branch in node.items()}
+    if node and all(name.isdigit() for name in node):
+        return [node[str(i)] for i in range(len(node))]
+    return node
+
+
+def replace_file(path: str | Path, write: Callable[[Path], None]) -> None:
+    """Let `write` fill a temporary file beside `path`, then put it in place in one move."""
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        write(temporary)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,59 @@
+"""Adam, and a bound on the size of a step."""
+
+import numpy as np
+
+from attention_from_scratch.tree import Tree, tree_leaves, tree_map
+
+
+class Adam:
+    """Adam with bias correction and, optionally, decoupled weight decay (AdamW).
+
+    With g the gradient, at step t and for every parameter by itself,
+
+        m <- b1 m + (1 - b1) g          v <- b2 v + (1 - b2) g^2
+        p <- p - lr * (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + eps) - lr * weight_decay * p
+
+    Parameters
+    ----------
+    params : tree of arrays
+        Only its shapes and dtypes are taken.
+    lr, betas, eps, weight_decay
+        As in `torch.optim.AdamW`. Weight decay acts on matrices, not on biases and norms.
+
+    Source: Kingma & Ba (2015), algorithm 1; Loshchilov & Hutter (2019), algorithm 2.
+    """
+
+    def __init__(self, params: Tree, *, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0):
+        if not lr > 0:
+            raise ValueError(f"lr was {lr}, but must be above 0")
+        self.lr, self.betas, self.eps, self.weight_decay = lr, betas, eps, weight_decay
+        self.step_count = 0
+        self.mean = tree_map(np.zeros_like, params)
+        self.square = tree_map(np.zeros_like, params)
+
+    def update(self, params: Tree, grads: Tree) -> None:
+        """Take one step. Writes into the arrays of `params`: it owns the model while it trains."""
+        self.step_count += 1
+        beta1, beta2 = self.betas
+        step = self.lr / (1 - beta1**self.step_count)
+        correction = (1 - beta2**self.step_count) ** 0.5
+
+        def update(param, grad, mean, square):
+            mean += (1 - beta1) * (grad - mean)
+            square += (1 - beta2) * (grad * grad - square)
+            if self.weight_decay and param.ndim > 1:
+                param -= self.lr * self.weight_decay * param
+            param -= step * mean / (np.sqrt(square) / correction + self.eps)
+
+        tree_map(update, params, grads, self.mean, self.square)
+
+
+def clip_gradients(grads: Tree, max_norm: float) -> tuple[Tree, float]:
+    """Shrink all gradients by one factor so that their common norm is at most `max_norm`.
+
+    Returns the gradients and the norm they had. The direction stays (Pascanu et al. 2013).
+    """
+    norm = float(np.sqrt(sum(float((leaf**2).sum()) for _, leaf in tree_leaves(grads))))
+    if norm <= max_norm:
+        return grads, norm
+    return tree_map(lambda leaf: leaf * (max_norm / norm), grads), norm

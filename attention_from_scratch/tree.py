@@ -1,0 +1,41 @@
+"""Parameters as plain nested dicts and lists of arrays, and the three things one does with them."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+Tree = Any  # an array, None, or a dict, list or tuple of trees
+
+
+def tree_map(function: Callable, tree: Tree, *others: Tree) -> Tree:
+    """Apply `function` to the leaves of one tree, or of several alike; None stays None."""
+    if tree is None:
+        return None
+    if isinstance(tree, dict):
+        return {name: tree_map(function, tree[name], *(o[name] for o in others)) for name in tree}
+    if isinstance(tree, list | tuple):
+        return type(tree)(
+            tree_map(function, *branches) for branches in zip(tree, *others, strict=True)
+        )
+    return function(tree, *others)
+
+
+def tree_leaves(tree: Tree, path: str = "") -> Iterator[tuple[str, np.ndarray]]:
+    """Yield (path, leaf) in order, with paths such as "blocks.0.attention.query.weight"."""
+    if tree is None:
+        return
+    if isinstance(tree, dict | list | tuple):
+        branches = tree.items() if isinstance(tree, dict) else enumerate(tree)
+        for name, branch in branches:
+            yield from tree_leaves(branch, f"{path}.{name}" if path else str(name))
+    else:
+        yield path, tree
+
+
+def tree_sum(trees: list[Tree]) -> Tree:
+    """Add up trees alike, first to last, so that the rounding is the same every time."""
+    total = tree_map(np.copy, trees[0])
+    for tree in trees[1:]:
+        tree_map(lambda into, leaf: np.add(into, leaf, out=into), total, tree)
+    return total

@@ -1,0 +1,293 @@
+"""Is this backward pass the derivative of this forward pass?"""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from attention_from_scratch.tree import Tree, tree_leaves, tree_map
+from attention_from_scratch.verify.numerical import METHODS
+
+# What remains when everything is right, with room for an unlucky sum. In float64 the complex step
+# is exact to rounding. A float32 backward pass is compared with derivatives of the same function
+# taken in complex128, so its own rounding is what is seen; a central difference in float32 has
+# about five digits at best.
+TOLERANCES = {
+    ("complex step", "float64"): 1e-12,
+    ("central difference", "float64"): 1e-7,
+    ("complex step", "float32"): 1e-4,
+    ("central difference", "float32"): 2e-2,
+}
+
+
+class GradientError(AssertionError):
+    """A backward pass that is not the derivative of its forward pass."""
+
+
+@dataclass(frozen=True)
+class GradientRow:
+    """One input compared by one method, at the entry that differs most."""
+
+    name: str
+    method: str
+    error: float
+    tolerance: float
+    where: str
+    backward: float
+    numerical: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether the error is within the tolerance; NaN is not."""
+        return self.error <= self.tolerance
+
+
+@dataclass
+class GradientReport:
+    """All rows of one check; prints as a table."""
+
+    op: str
+    rows: list[GradientRow] = field(default_factory=list)
+
+    @property
+    def passed(self) -> bool:
+        """Whether every row passed, and there was one."""
+        return bool(self.rows) and all(row.passed for row in self.rows)
+
+    @property
+    def worst(self) -> GradientRow:
+        """The row that is furthest beyond (or nearest to) its tolerance."""
+        return max(self.rows, key=lambda r: np.nan_to_num(r.error / r.tolerance, nan=np.inf))
+
+    def error(self, method: str = "complex step") -> float:
+        """Largest error of any input by one method."""
+        return max(row.error for row in self.rows if row.method == method)
+
+    def __str__(self) -> str:
+        width = max([len(row.name) for row in self.rows], default=5)
+        width = max(width, len("input"))
+        lines = [
+            f"gradient check of {self.op}: {'passed' if self.passed else 'FAILED'}",
+            f"  {'input':{width}}  {'method':18}  {'error':>8}  {'allowed':>8}  "
+            f"{'at':>14}  {'backward':>22}  {'numerical':>22}",
+        ]
+        for row in self.rows:
+            lines.append(
+                f"  {row.name:{width}}  {row.method:18}  {row.error:8.1e}  {row.tolerance:8.0e}  "
+                f"{row.where:>14}  {row.backward:22.15g}  {row.numerical:22.15g}"
+                f"{'' if row.passed else '  <- wrong'}"
+            )
+        return "\n".join(lines)
+
+
+def check_gradients(
+    op: Callable,
+    *inputs,
+    projections: int | None = None,
+    tolerances: dict[str, float] | None = None,
+    seed: int = 0,
+    raise_on_failure: bool = False,
+    **keywords,
+) -> GradientReport:
+    """Compare every gradient of an op with central differences and with the complex step.
+
+    The output is contracted with a random d_output, which makes it one number; its slope along
+    each entry of each input is what `backward(d_output)` should have said.
+
+    Parameters
+    ----------
+    op : (*inputs, **keywords) -> (output, backward)
+        Any op that keeps the contract: one of ours, a model's loss, a reader's own. It has to give
+        the same output each time: hand dropout a `keep` mask, or make the generator inside `op`.
+    *inputs : arrays, trees of arrays, or None
+        Float inputs are checked; integer and boolean ones are passed on.
+    projections : int or None
+        None perturbs every entry, one by one. A number k instead compares k random directions for
+        each array: two evaluations see the whole of it, which is what a model needs.
+    tolerances : {"complex step": float, "central difference": float}
+        In place of the defaults for the dtype; a method left out is not run.
+    seed : int
+        For d_output and the directions.
+    raise_on_failure : bool
+        Raise `GradientError` with the table if a row fails.
+    **keywords
+        Passed on to `op`.
+
+    Returns
+    -------
+    GradientReport
+        The error of an array is the largest absolute difference over the largest absolute entry
+        of the reference; for an input that is a tree, over the largest entry in the tree.
+
+    Raises
+    ------
+    GradientError
+        When asked to, and always when `backward` breaks the contract: wrong number of gradients,
+        wrong shape or dtype, another answer when called again. Inputs and d_output are read-only,
+        so an op that writes to them ends in NumPy's own error.
+    """
+    rng = np.random.default_rng([seed, 1])  # not the numbers that default_rng(seed) gave the inputs
+    inputs = [tree_map(frozen, value) for value in inputs]
+    output, backward = op(*inputs, **keywords)
+    is_scalar = np.ndim(output) == 0
+    d_output = np.ones(()) if is_scalar else frozen(rng.standard_normal(output.shape))
+    as_given = () if is_scalar else (frozen(d_output.astype(output.dtype)),)
+
+    checked = [i for i, value in enumerate(inputs) if is_differentiable(value)]
+    gradients = as_tuple(backward(*as_given), len(checked))
+    for first, second in zip(gradients, as_tuple(backward(*as_given), len(checked)), strict=True):
+        tree_map(require_equal, first, second)
+
+    def contracted(position):
+        def function(value):
+            kind = next(leaf for _, leaf in tree_leaves(value)).dtype
+            moved = [
+                tree_map(lambda leaf: leaf.astype(kind), other) if i in checked else other
+                for i, other in enumerate(inputs)
+            ]
+            moved[position] = value
+            return (op(*moved, **keywords)[0] * d_output).sum()
+
+        return function
+
+    report = GradientReport(getattr(op, "__name__", type(op).__name__))
+    names = argument_names(op, len(inputs))
+    for position, gradient in zip(checked, gradients, strict=True):
+        value = inputs[position]
+        require_alike(names[position], value, gradient)
+        for method, tolerance in (tolerances or default_tolerances(value)).items():
+            pairs = compare(
+                contracted(position), value, gradient, METHODS[method], projections, rng
+            )
+            report.rows += to_rows(names[position], method, tolerance, pairs)
+    if raise_on_failure and not report.passed:
+        raise GradientError(str(report))
+    return report
+
+
+def compare(function, value, gradient, method, projections, rng) -> dict:
+    """For each leaf: (path, what backward says, what the method says, labels of the entries)."""
+    pairs = []
+    leaves = dict(tree_leaves(value))
+    zeros = {path: np.zeros(leaf.shape) for path, leaf in leaves.items()}
+    for path, d_leaf in tree_leaves(gradient):
+        directions = (
+            [rng.standard_normal(d_leaf.shape) for _ in range(projections)]
+            if projections
+            else one_hots(d_leaf.shape)
+        )
+        numerical, analytic = [], []
+        for v in directions:
+            numerical.append(method(function, value, rebuild(value, zeros | {path: v})))
+            analytic.append(float((d_leaf * v).sum()))
+        shape = (len(numerical),) if projections else d_leaf.shape
+        # A projection is a sum of entries times normal numbers: its size is the gradient's norm.
+        size = np.sqrt((d_leaf.astype(float) ** 2).sum()) if projections else None
+        pairs.append((path, np.reshape(analytic, shape), np.reshape(numerical, shape), size))
+    return pairs
+
+
+def to_rows(name, method, tolerance, pairs) -> list[GradientRow]:
+    """Turn compared arrays into rows, all relative to the largest entry among them."""
+    sizes = [np.abs(numerical).max(initial=0) if s is None else s for _, _, numerical, s in pairs]
+    scale = max(sizes, default=0) or 1.0
+    rows = []
+    for path, analytic, numerical, _ in pairs:
+        if analytic.size == 0:
+            continue
+        difference = np.abs(analytic - numerical)
+        worst = np.unravel_index(np.nan_to_num(difference, nan=np.inf).argmax(), analytic.shape)
+        rows.append(
+            GradientRow(
+                name=f"{name}.{path}" if path else name,
+                method=method,
+                error=float(difference[worst] / scale),
+                tolerance=tolerance,
+                where=str(tuple(map(int, worst))),
+                backward=float(analytic[worst]),
+                numerical=float(numerical[worst]),
+            )
+        )
+    return rows
+
+
+def frozen(array):
+    """A read-only copy."""
+    copy = np.array(array)
+    copy.setflags(write=False)
+    return copy
+
+
+def is_differentiable(value) -> bool:
+    """Whether the input is a float array, or a tree of them."""
+    return any(np.issubdtype(leaf.dtype, np.floating) for _, leaf in tree_leaves(value))
+
+
+def as_tuple(gradients, expected) -> tuple:
+    """The gradients in a tuple, without the None of an argument that was None."""
+    if not isinstance(gradients, tuple):
+        gradients = (gradients,)
+    gradients = tuple(g for g in gradients if g is not None)
+    if len(gradients) != expected:
+        raise GradientError(
+            f"backward returned {len(gradients)} gradients, but the op has {expected} "
+            "differentiable inputs"
+        )
+    return gradients
+
+
+def require_alike(name, value, gradient):
+    """Raise unless the gradient has the same leaves, shapes and dtype as its input."""
+    leaves, d_leaves = dict(tree_leaves(value)), dict(tree_leaves(gradient))
+    if leaves.keys() != d_leaves.keys():
+        odd = sorted(leaves.keys() ^ d_leaves.keys())
+        raise GradientError(f"the gradient of {name} is another tree: {', '.join(odd)}")
+    for path, leaf in leaves.items():
+        d_leaf = d_leaves[path]
+        if d_leaf.shape != leaf.shape or d_leaf.dtype != leaf.dtype:
+            raise GradientError(
+                f"the gradient of {name} {path} has shape {d_leaf.shape} and dtype {d_leaf.dtype}, "
+                f"but the input has {leaf.shape} and {leaf.dtype}"
+            )
+
+
+def require_equal(first, second):
+    """Raise unless a second call of backward gave the same numbers."""
+    if not np.array_equal(first, second, equal_nan=True):
+        raise GradientError("backward gave another answer when called a second time")
+
+
+def default_tolerances(value) -> dict[str, float]:
+    """Both methods at the tolerances of the input's dtype."""
+    dtype = str(next(leaf for _, leaf in tree_leaves(value)).dtype)
+    return {method: TOLERANCES[method, dtype] for method in METHODS}
+
+
+def one_hots(shape):
+    """Every array of this shape with a single 1."""
+    for i in range(int(np.prod(shape))):
+        v = np.zeros(shape)
+        v.flat[i] = 1
+        yield v
+
+
+def rebuild(tree: Tree, leaves: dict, path: str = "") -> Tree:
+    """A tree like `tree` with the leaves of {path: leaf}."""
+    if tree is None:
+        return None
+    if isinstance(tree, dict | list | tuple):
+        items = tree.items() if isinstance(tree, dict) else enumerate(tree)
+        built = {n: rebuild(b, leaves, f"{path}.{n}" if path else str(n)) for n, b in items}
+        return built if isinstance(tree, dict) else type(tree)(built.values())
+    return leaves[path]
+
+
+def argument_names(op, n_inputs) -> list[str]:
+    """The op's own names for its positional arguments."""
+    try:
+        parameters = inspect.signature(op).parameters.values()
+    except (TypeError, ValueError):
+        parameters = []
+    names = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    return [names[i] if i < len(names) else f"input {i + 1}" for i in range(n_inputs)]

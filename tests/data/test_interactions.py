@@ -1,0 +1,103 @@
+import numpy as np
+import pytest
+
+from attention_from_scratch.data import Interactions
+
+
+def histories_of(data):
+    return {user: h.tolist() for user, h in zip(data.users, data.histories, strict=True)}
+
+
+def test_events_are_gathered_by_user_in_order_of_time():
+    data = Interactions.from_events(
+        users=["b", "a", "b", "a"], items=["x", "y", "z", "x"], timestamps=[3, 2, 1, 1]
+    )
+    assert data.items == ["", "x", "y", "z"]
+    assert histories_of(data) == {"a": [1, 2], "b": [3, 1]}
+    assert all(history.dtype == np.int64 for history in data.histories)
+
+
+def test_ties_stay_in_the_order_of_the_file():
+    items = ["5", "3", "4", "1", "2"]
+    data = Interactions.from_events(["u"] * 5, items, timestamps=[7, 7, 7, 1, 7])
+    assert histories_of(data) == {"u": [1, 5, 3, 4, 2]}
+
+
+def test_without_timestamps_the_order_of_the_file_is_the_order_of_time():
+    data = Interactions.from_events([2, 1, 2, 1, 2], [3, 3, 2, 1, 1])
+    assert histories_of(data) == {"1": [3, 1], "2": [3, 2, 1]}
+
+
+def test_integer_labels_are_sorted_as_numbers_and_others_as_text():
+    numbers = Interactions.from_events(["10", "9", "2"], ["10", "9", "2"])
+    assert (numbers.users, numbers.items) == (["2", "9", "10"], ["", "2", "9", "10"])
+    words = Interactions.from_events(["10", "9", "x"], ["10", "9", "x"])
+    assert (words.users, words.items) == (["10", "9", "x"], ["", "10", "9", "x"])
+
+
+def test_items_labelled_from_1_keep_their_labels_as_ids():
+    data = Interactions.from_events(["1"] * 12, [str(i) for i in range(12, 0, -1)])
+    assert data.histories[0].tolist() == list(range(12, 0, -1))
+
+
+def test_ids_do_not_depend_on_the_order_of_the_events():
+    events = [("u", "apple"), ("v", "pear"), ("u", "fig"), ("w", "apple")]
+    one = Interactions.from_events(*zip(*events, strict=True))
+    other = Interactions.from_events(*zip(*events[::-1], strict=True))
+    assert (one.items, one.users) == (other.items, other.users)
+
+
+def test_labels_are_translated_to_ids_and_an_unknown_one_is_named():
+    data = Interactions.from_events(["u"] * 4, [1, 2, 3, 5])
+    assert data.ids(["5", 1]).tolist() == [4, 1]
+    assert data.ids("5").tolist() == [4]
+    assert data.ids([]).dtype == np.int64
+    expected = "unknown item '7x'; the data has 4 items, for example '1', '2', '3'"
+    with pytest.raises(ValueError, match=f"^{expected}$"):
+        data.ids(["1", "7x"])
+    with pytest.raises(ValueError, match="unknown item ''"):
+        data.ids([""])  # padding is no item
+
+
+def test_names_are_titles_where_there_are_any_and_labels_otherwise():
+    events = ["u", "u"], ["1", "2"]
+    assert Interactions.from_events(*events).names == ["", "1", "2"]
+    titled = Interactions.from_events(*events, titles={"1": "Toy Story", "9": "never met"})
+    assert titled.names == titled.titles == ["", "Toy Story", "2"]
+    assert titled.n_items == 2
+
+
+def test_a_summary_counts_users_items_and_events():
+    data = Interactions.from_events(["u", "v", "v"], ["1", "2", "2"])
+    assert str(data) == "2 users, 2 items, 3 events"
+    assert repr(data) == "Interactions(2 users, 2 items, 3 events)"
+
+
+@pytest.mark.parametrize(
+    ("users", "items", "timestamps", "message"),
+    [
+        ([], [], None, "not a single event"),
+        (["u"], ["1", "2"], None, "1 users, 2 items"),
+        (["u"], ["1"], [1, 2], "1 items, 2 timestamps"),
+        (["u"], [""], None, "item of event 0 is empty"),
+        (["u"], ["1"], [np.nan], "timestamp nan"),
+    ],
+)
+def test_events_that_make_no_table_are_an_error(users, items, timestamps, message):
+    with pytest.raises(ValueError, match=message):
+        Interactions.from_events(users, items, timestamps)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        (([np.array([1])], [], ["", "x"]), "0 users for 1 histories"),
+        (([np.array([1])], ["u"], ["x"]), "id 0 is padding"),
+        (([np.array([1])], ["u"], ["", "x"], [""]), "1 titles for 2 items"),
+        (([np.array([1, 2])], ["u"], ["", "x"]), "user 'u' has item id 2; valid are 1..1"),
+        (([np.array([0, 1])], ["u"], ["", "x"]), "user 'u' has item id 0"),
+    ],
+)
+def test_parts_that_do_not_fit_together_are_an_error(fields, message):
+    with pytest.raises(ValueError, match=message):
+        Interactions(*fields)
