@@ -53,7 +53,7 @@ def erfc(x):
         p = p * r + coefficient
     # exp(-x^2) with x^2 = n^2 + (x - n)(x + n): n^2 is exact for n on a grid of 1/16, and the
     # small rest loses nothing, where the rounding of a large x^2 would cost x^2 units of eps.
-    n = np.rint(16 * x.real) / 16
+    n = np.minimum(np.rint(16 * x.real) / 16, 28)  # erfc(28) is 0; further out the rest overflows
     gaussian = np.exp(-n * n) * np.exp(-(x - n) * (x + n))
     tail = gaussian * (2 * p / (SCALE + x) ** 2 + 1 / (math.sqrt(math.pi) * (SCALE + x)))
     return np.where(negative, 2 - tail, tail)

@@ -180,7 +180,7 @@ def compare(function, value, gradient, method, projections, rng) -> dict:
         numerical, analytic = [], []
         for v in directions:
             numerical.append(method(function, value, rebuild(value, zeros | {path: v})))
-            analytic.append(float((d_leaf * v).sum()))
+            analytic.append(float((d_leaf[v != 0] * v[v != 0]).sum()))  # a NaN stays in its entry
         shape = (len(numerical),) if projections else d_leaf.shape
         # A projection is a sum of entries times normal numbers: its size is the gradient's norm.
         size = np.sqrt((d_leaf.astype(float) ** 2).sum()) if projections else None
@@ -202,7 +202,7 @@ def to_rows(name, method, tolerance, pairs) -> list[GradientRow]:
             GradientRow(
                 name=f"{name}.{path}" if path else name,
                 method=method,
-                error=float(difference[worst] / scale),
+                error=float(difference[worst]) / float(scale),
                 tolerance=tolerance,
                 where=str(tuple(map(int, worst))),
                 backward=float(analytic[worst]),

@@ -239,7 +239,7 @@ def test_a_query_with_nothing_to_attend_to_is_zero_and_sends_nothing_back():
     assert np.all(output[blind] == 0)
     assert np.all(output[~blind] != 0)
     assert np.all(backward(np.ones(output.shape) + value)[0][blind] == 0)
-    d_blind = np.where(blind[..., None], 5.0, 0.0)  # a loss that looks at the blind queries only
+    d_blind = np.where(blind[..., None], query, 0)  # a loss that looks at the blind queries only
     for d_input in backward(d_blind):
         assert np.all(d_input == 0)
 
@@ -421,7 +421,7 @@ def test_a_fully_masked_row_is_exactly_zero_in_every_head():
     assert np.all(d_query[blind] == 0)
     for d_seen in (d_key, d_value):
         assert np.all(d_seen[ids == 0] == 0)
-    grads, *d_inputs = backward(np.where(blind[..., None], 5.0, 0.0))
+    grads, *d_inputs = backward(np.where(blind[..., None], x, 0))
     for d_input in (*d_inputs, *(grads[name]["weight"] for name in ("query", "key", "value"))):
         assert np.all(d_input == 0)
 

@@ -17,6 +17,10 @@ def test_erfc_is_that_of_the_standard_library():
 
 def test_erfc_far_out():
     assert erfc(np.array([-1e4, -40.0, 0.0, 40.0, 1e4])).tolist() == [2, 2, 1, 0, 0]
+    for dtype in (np.float32, np.float64):
+        x = np.linspace(28, 1e6, 10_001, dtype=dtype)
+        assert np.all(erfc(x) == 0)
+        assert np.all(erfc(-x) == 2)
 
 
 def test_derivative_by_the_complex_step():

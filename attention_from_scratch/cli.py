@@ -1,0 +1,280 @@
+"""The command line: demo, train, evaluate, recommend, attention, verify.
+
+Exit status: 0 when it worked, 1 when a check failed, 2 with one line when something is wrong with
+what was asked for.
+"""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+PROGRAM = "attention-from-scratch"
+
+
+class CheckFailed(Exception):
+    """A check ran and did not pass."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; return the exit status."""
+    options = build_parser().parse_args(arguments)
+    command = f"{PROGRAM} {options.command}"
+    try:
+        options.run(options)
+        sys.stdout.flush()
+        return 0
+    except (CheckFailed, FloatingPointError) as failure:
+        print(f"{command}: {failure}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:  # the reader, say `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        name = f"{error.filename}: " if error.filename else ""
+        print(f"{command}: error: {name}{error.strerror or error}", file=sys.stderr)
+        return 2
+    except ValueError as error:
+        print(f"{command}: error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"{command}: interrupted", file=sys.stderr)
+        return 130
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """argparse, but a mistake costs one line and not the whole usage."""
+
+    def error(self, message):
+        """Leave with status 2."""
+        self.exit(2, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """All commands."""
+    parser = OneLineParser(prog=PROGRAM, description=__doc__.split("\n\n")[0])
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, (add_options, run, summary, example) in COMMANDS.items():
+        command = commands.add_parser(
+            name, help=summary, description=summary, epilog=f"example: {PROGRAM} {name} {example}"
+        )
+        command.set_defaults(run=run)
+        add_options(command.add_argument)
+    return parser
+
+
+def demo_options(add):
+    """Options of `demo`."""
+    add("--out", type=Path, default=Path("demo-output"), help="folder for the pictures")
+
+
+def run_demo(options):
+    """Run `demo`."""
+    from attention_from_scratch.demo import demo
+
+    options.out.mkdir(parents=True, exist_ok=True)
+    demo(options.out)
+
+
+def train_options(add):
+    """Options of `train`."""
+    add_data(add)
+    add("--model", choices=["sasrec"], default="sasrec")
+    add("--loss", choices=["bce", "cross_entropy"], default="cross_entropy")
+    add("--norm", choices=["pre", "paper"], default="pre", help="where the layer norms stand")
+    add("--epochs", type=int, default=200, help="at most (default %(default)s)")
+    add("--patience", type=int, default=50, help="epochs without a better validation NDCG@10")
+    add("--evaluate-every", type=int, default=5, metavar="EPOCHS", help="default %(default)s")
+    add("--seed", type=int, default=0)
+    add("--max-len", type=int, default=200, help="latest events looked at (default %(default)s)")
+    add("--dim", type=int, default=50, help="width of the model (default %(default)s)")
+    add("--blocks", type=int, default=2, help="default %(default)s")
+    add("--heads", type=int, default=1, help="default %(default)s")
+    add("--dropout", type=float, default=0.2, help="default %(default)s")
+    add("--negatives", type=int, default=1, help="sampled items per event, for bce")
+    add("--batch-size", type=int, default=128, help="users in a step (default %(default)s)")
+    add("--lr", type=float, default=1e-3, help="default %(default)s")
+    add("--threads", type=int, help="default: all cores; the result is the same on any number")
+    add("--out", type=Path, help="folder for the run (default runs/DATA-LOSS-seedN)")
+    add("--overwrite", action="store_true", help="replace a model that is there")
+
+
+def run_train(options):
+    """Fit a model; write it with its catalogue, its curves and its test figures."""
+    from attention_from_scratch import runs
+
+    runs.train(options)
+
+
+def evaluate_options(add):
+    """Options of `evaluate`."""
+    add_run(add)
+    add_data(add)
+    add("--protocol", choices=list(PROTOCOLS), default="whole", help="what it is ranked among")
+    add("--include-seen", action="store_true", help="whole: rank what the user has had as well")
+    add("-k", type=int, default=10)
+
+
+def run_evaluate(options):
+    """Rank every user's last event and print the metrics."""
+    from attention_from_scratch import evaluation, runs
+
+    model, catalogue = runs.load(options.run_folder)
+    split = runs.read_like(options.data, options.columns, catalogue)
+    protocol = PROTOCOLS[options.protocol](evaluation, split, not options.include_seen)
+    score, histories, targets = model.scores, split.test_histories, split.test
+    result = evaluation.evaluate(
+        score, histories, targets, k=options.k, protocol=protocol, progress=None
+    )
+    print(runs.describe_metrics(result))
+
+
+PROTOCOLS = {
+    "whole": lambda e, split, exclude_seen: e.whole_catalogue(exclude_seen=exclude_seen),
+    "negatives": lambda e, split, _: e.sampled_negatives(variant="strict"),
+    "paper-negatives": lambda e, split, _: e.sampled_negatives(
+        variant="paper", train_histories=split.train
+    ),
+}
+
+
+def recommend_options(add):
+    """Options of `recommend`."""
+    add_run(add)
+    add_history(add)
+    add("-k", type=int, default=10)
+    add("--include-seen", action="store_true", help="items of the history may come again")
+
+
+def run_recommend(options):
+    """Print the history and what should come next."""
+    from attention_from_scratch import runs
+
+    model, catalogue = runs.load(options.run_folder)
+    history = runs.history_of(options.history, catalogue)
+    (ids,), (scores,) = model.recommend([history], options.k, exclude_seen=not options.include_seen)
+    if not history.size:
+        print("no history: the items most often met in training")
+    for item in history:
+        print(f"after  {describe_item(catalogue, item)}")
+    print(f"{'rank':>4}  {'score':>7}  item")
+    for rank, (item, score) in enumerate(zip(ids, scores, strict=True), 1):
+        if item:
+            print(f"{rank:4}  {score:7.3f}  {describe_item(catalogue, item)}")
+
+
+def describe_item(catalogue, item) -> str:
+    """The label, and the title where the data had one."""
+    label, title = catalogue.items[item], catalogue.names[item]
+    return label if title == label else f"{label:>6}  {title}"
+
+
+def attention_options(add):
+    """Options of `attention`."""
+    add_run(add)
+    add_history(add)
+    add("--out", type=Path, default=Path("attention.png"), help=".png, .svg or .pdf")
+
+
+def run_attention(options):
+    """Draw the weights of every block and head."""
+    from attention_from_scratch import plot, runs
+
+    model, catalogue = runs.load(options.run_folder)
+    history = runs.history_of(options.history, catalogue)
+    weights = model.attention_weights(history)
+    names = [catalogue.names[item] for item in history[-weights.shape[-1] :]]
+    print(plot.save(plot.attention_heads(weights, names), options.out))
+
+
+def verify_options(add):
+    """Options of `verify`."""
+    add("--op", metavar="NAME", help="only this op or model")
+    add("--dtype", choices=["float64", "float32"], default="float64")
+
+
+def run_verify(options):
+    """Check every gradient by central differences and by the complex step."""
+    from tqdm import tqdm
+
+    from attention_from_scratch.models.cases import model_cases
+    from attention_from_scratch.verify import op_cases
+
+    cases = op_cases(dtype=options.dtype) + model_cases(dtype=options.dtype)
+    titles = list(dict.fromkeys(case.title for case in cases))
+    if options.op is not None:
+        if options.op not in titles:
+            raise ValueError(f"--op was {options.op!r}, but must be one of {', '.join(titles)}")
+        cases = [case for case in cases if case.title == options.op]
+
+    # In float32 a central difference of a whole model keeps two digits, which proves nothing.
+    settings = {} if options.dtype == "float64" else {"tolerances": {"complex step": 1e-4}}
+    print(f"{'op':34}{'case':28}{'complex step':>14}{'central diff.':>15}")
+    failed = []
+    for case in tqdm(cases, unit="case", leave=False, disable=None):
+        report = case.check(**settings)
+        by_method = {row.method: report.error(row.method) for row in report.rows}
+        errors = (by_method.get(m) for m in ("complex step", "central difference"))
+        complex_step, central = ("-" if e is None else f"{e:.1e}" for e in errors)
+        verdict = "" if report.passed else "  FAILED"
+        tqdm.write(f"{case.title:34}{case.note:28}{complex_step:>14}{central:>15}{verdict}")
+        failed += [] if report.passed else [report]
+    print(f"{len(cases) - len(failed)} of {len(cases)} cases passed")
+    if failed:
+        raise CheckFailed("\n".join(["some gradients are wrong", *map(str, failed)]))
+
+
+def add_run(add):
+    """The folder of a run, which several commands take."""
+    add("run_folder", type=Path, metavar="DIR", help="folder that train wrote")
+
+
+def add_data(add):
+    """A file of events, which several commands take."""
+    add("--data", type=Path, required=True, help=".inter, u.data, ratings.dat, user-item text, CSV")
+    add("--columns", metavar="USER,ITEM[,TIME]", help="names of the columns of a CSV")
+
+
+def add_history(add):
+    """A history, which several commands take."""
+    add("--history", required=True, help="items as in the data, oldest first, commas between")
+
+
+COMMANDS = {
+    "demo": (
+        demo_options,
+        run_demo,
+        "The worked example, and a recommender trained and looked at.",
+        "--out demo-output",
+    ),
+    "train": (
+        train_options,
+        run_train,
+        "Train a recommender on a file of events.",
+        "--data ml-100k.inter --loss cross_entropy --out runs/ml-100k",
+    ),
+    "evaluate": (
+        evaluate_options,
+        run_evaluate,
+        "Rank each user's last event.",
+        "runs/ml-100k --data ml-100k.inter",
+    ),
+    "recommend": (
+        recommend_options,
+        run_recommend,
+        "What comes next after a history.",
+        'runs/ml-100k --history "1,2,3,4,5" -k 10',
+    ),
+    "attention": (
+        attention_options,
+        run_attention,
+        "Draw who attends to whom in a history.",
+        'runs/ml-100k --history "1,2,3,4,5" --out attention.png',
+    ),
+    "verify": (
+        verify_options,
+        run_verify,
+        "Prove every gradient numerically.",
+        "--op softmax",
+    ),
+}
