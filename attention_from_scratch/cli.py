@@ -34,7 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
         name = f"{error.filename}: " if error.filename else ""
         print(f"{command}: error: {name}{error.strerror or error}", file=sys.stderr)
         return 2
-    except ValueError as error:
+    except (ValueError, MemoryError) as error:
         print(f"{command}: error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -124,7 +124,7 @@ def run_evaluate(options):
     protocol = PROTOCOLS[options.protocol](evaluation, split, not options.include_seen)
     score, histories, targets = model.scores, split.test_histories, split.test
     result = evaluation.evaluate(
-        score, histories, targets, k=options.k, protocol=protocol, progress=None
+        score, histories, targets, k=options.k, protocol=protocol, progress=sys.stderr.isatty()
     )
     print(runs.describe_metrics(result))
 

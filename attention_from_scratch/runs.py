@@ -7,6 +7,7 @@ learning-curves.png
 """
 
 import json
+import tempfile
 import time
 from pathlib import Path
 
@@ -103,7 +104,7 @@ def prepare(folder: Path, overwrite: bool) -> Path:
     if (folder / MODEL).exists() and not overwrite:
         raise ValueError(f"{folder} holds a model already: choose another --out, or --overwrite it")
     folder.mkdir(parents=True, exist_ok=True)
-    replace_file(folder / RESULT, lambda temporary: temporary.write_text("{}\n"))
+    tempfile.TemporaryFile(dir=folder).close()
     return folder
 
 
@@ -112,8 +113,17 @@ def load(folder: Path) -> tuple[SASRec, Interactions]:
     if not folder.is_dir():
         raise ValueError(f"{folder} is not a folder; it should be one that train wrote")
     model = SASRec.load(folder / MODEL)
-    catalogue = json.loads((folder / CATALOGUE).read_text(encoding="utf-8"))
-    return model, Interactions([], [], catalogue["items"], catalogue["titles"])
+    text = (folder / CATALOGUE).read_bytes()
+    try:
+        known = json.loads(text)
+        catalogue = Interactions([], [], known["items"], known["titles"])
+    except (ValueError, KeyError, TypeError):
+        raise ValueError(f"{folder / CATALOGUE} is not a catalogue that train wrote") from None
+    if catalogue.n_items != model.n_items:
+        raise ValueError(
+            f"{folder / CATALOGUE} has {catalogue.n_items} items, but the model {model.n_items}"
+        )
+    return model, catalogue
 
 
 def read_like(path: Path, columns: str | None, catalogue: Interactions) -> Split:

@@ -137,7 +137,8 @@ class SASRec(Recommender):
         sequences = [history for history in histories if len(history) > 1]
         if not sequences:
             raise ValueError("no history has two events: there is nothing to learn from")
-        for name, value in (("epochs", epochs), ("batch_size", batch_size)):
+        counts = {"epochs": epochs, "batch_size": batch_size, "evaluate_every": evaluate_every}
+        for name, value in counts.items():
             if value < 1:
                 raise ValueError(f"{name} was {value}, but must be at least 1")
 
@@ -261,15 +262,18 @@ class SASRec(Recommender):
         tree, description = load_model(path)
         if description.get("model") != "sasrec":
             raise ValueError(f"{path} holds a {description.get('model')} model, not a sasrec")
-        model = cls(**description["config"])
+        try:
+            model = cls(**description["config"])
+            model.history, model.best_epoch = description["history"], description["best_epoch"]
+            params, model.item_counts = tree["model"], tree["item_counts"]
+        except (KeyError, TypeError):
+            raise ValueError(f"{path} lacks a part of a sasrec model") from None
         fresh = model.initial_params()
-        loaded = {name: leaf.shape for name, leaf in tree_leaves(tree["model"])}
+        loaded = {name: leaf.shape for name, leaf in tree_leaves(params)}
         if loaded != {name: leaf.shape for name, leaf in tree_leaves(fresh)}:
             raise ValueError(f"{path} does not hold the parameters that its description names")
         # A part that is None (no output projection) leaves no array behind: take it from `fresh`.
-        model.params = filled(fresh, tree["model"])
-        model.item_counts = tree["item_counts"]
-        model.history, model.best_epoch = description["history"], description["best_epoch"]
+        model.params = filled(fresh, params)
         return model
 
     def require_fitted(self):

@@ -226,7 +226,7 @@ def merge_heads(heads):
 
 def over_heads(mask):
     """Put the head axis into a mask that has batch axes; a (L_query, L_key) mask needs none."""
-    return mask if mask is None or mask.ndim <= 2 else mask[..., None, :, :]
+    return mask if getattr(mask, "ndim", 0) <= 2 else mask[..., None, :, :]
 
 
 def check_matrix(**arrays):

@@ -59,7 +59,7 @@ def cross_entropy(
     surprise = -np.take_along_axis(log_p, safe_targets, axis=-1)[..., 0]
     if label_smoothing > 0:
         surprise = (1 - label_smoothing) * surprise - label_smoothing * log_p.mean(axis=-1)
-    loss = (weights * surprise).sum()
+    loss = (weights * np.where(weights == 0, 0, surprise)).sum()  # 0 * inf would be NaN
 
     def backward(d_output=1.0):
         d_logits = np.exp(log_p) - label_smoothing / n_classes

@@ -2,7 +2,6 @@
 
 import json
 import os
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,7 +15,8 @@ DESCRIPTION = "description"
 def save_model(path: str | Path, params: Tree, description: dict) -> None:
     """Write a tree and a JSON-able description to one .npz file, all of it or nothing."""
     arrays = {f"params.{name}": leaf for name, leaf in tree_leaves(params)}
-    arrays[DESCRIPTION] = np.array(json.dumps(description))
+    numbers = np.generic.item  # JSON knows no int64
+    arrays[DESCRIPTION] = np.array(json.dumps(description, default=numbers))
 
     def write(temporary):
         with open(temporary, "wb") as file:
@@ -34,13 +34,14 @@ def load_model(path: str | Path) -> tuple[Tree, dict]:
     ValueError
         If the file is something else.
     """
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = dict(file)
-        description = json.loads(str(arrays.pop(DESCRIPTION)))
-    except (zipfile.BadZipFile, ValueError, KeyError, EOFError, AttributeError, TypeError):
-        raise ValueError(f"{path} is not a model that was saved here") from None
-    return nested(arrays)["params"], description
+    with open(path, "rb") as file:
+        try:
+            with np.load(file, allow_pickle=False) as archive:
+                arrays = dict(archive)
+            description = dict(json.loads(str(arrays.pop(DESCRIPTION))))
+            return nested(arrays)["params"], description
+        except Exception:  # there is no end to what strange bytes make np.load raise
+            raise ValueError(f"{path} is not a model that was saved here") from None
 
 
 def nested(arrays: dict[str, np.ndarray]) -> Tree:

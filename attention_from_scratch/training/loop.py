@@ -105,7 +105,8 @@ def train(
                         result.params = tree_map(np.copy, params)
                 bar.update()
                 bar.set_postfix_str(describe(row, metric, best, count), refresh=False)
-                if patience is not None and evaluate and epoch - result.best_epoch >= patience:
+                evaluated = metric in row
+                if patience is not None and evaluated and epoch - result.best_epoch >= patience:
                     break
         except KeyboardInterrupt:
             result.interrupted = True

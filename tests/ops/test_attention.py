@@ -36,7 +36,7 @@ def attention_loop(query, key, value, mask=None, scale=None):
     return weights, output
 
 
-def multi_head_loop(params, query, key, value, n_heads, mask=None):
+def multi_head_loop(params, query, key, value, n_heads, mask=None, scale=None):
     """(weights, output) of one sequence: each head on its own columns of the projections."""
 
     def project(name, x):
@@ -59,7 +59,7 @@ def multi_head_loop(params, query, key, value, n_heads, mask=None):
     weights, merged = [], np.zeros((len(query), n_heads * width))
     for h in range(n_heads):
         columns = slice(h * width, (h + 1) * width)
-        head_weights, head = attention_loop(*(p[:, columns] for p in projected), mask)
+        head_weights, head = attention_loop(*(p[:, columns] for p in projected), mask, scale)
         weights.append(head_weights)
         merged[:, columns] = head
     return np.array(weights), project("output", merged)
@@ -325,17 +325,18 @@ def multi_head_cases(draw):
     return params, query, key, value, n_heads, mask
 
 
-@given(multi_head_cases())
-def test_every_head_is_the_loop_over_its_own_columns(case):
+@given(multi_head_cases(), st.sampled_from([None, 0.3]))
+def test_every_head_is_the_loop_over_its_own_columns(case, scale):
     params, query, key, value, n_heads, mask = case
-    output, _ = multi_head_attention(params, query, key, value, n_heads=n_heads, mask=mask)
-    weights, _ = multi_head_attention_weights(params, query, key, n_heads=n_heads, mask=mask)
+    keywords = {"n_heads": n_heads, "mask": mask, "scale": scale}
+    output, _ = multi_head_attention(params, query, key, value, **keywords)
+    weights, _ = multi_head_attention_weights(params, query, key, **keywords)
     batch, n_queries, _ = output.shape
     assert output.shape == query.shape
     assert weights.shape == (batch, n_heads, n_queries, key.shape[1])
     mask = np.broadcast_to(True if mask is None else mask, (batch, n_queries, key.shape[1]))
     for b in range(batch):
-        expected = multi_head_loop(params, query[b], key[b], value[b], n_heads, mask[b])
+        expected = multi_head_loop(params, query[b], key[b], value[b], n_heads, mask[b], scale)
         np.testing.assert_allclose(weights[b], expected[0], atol=1e-13)
         np.testing.assert_allclose(output[b], expected[1], atol=1e-13)
 
@@ -374,6 +375,26 @@ def test_self_attention_adds_up_its_three_gradients():
     rng = np.random.default_rng(1)
     x = rng.standard_normal((3, 5, 4))
     check_gradients(self_attention, draw_params(rng, 4), x, raise_on_failure=True)
+
+
+def test_dropout_is_on_the_weights_of_every_head():
+    rng = np.random.default_rng(0)
+    params = draw_params(rng, 4, bias=False, output=False)
+    query, key, value = rng.standard_normal((3, 2, 5, 4))
+    keep = rng.random((2, 2, 5, 5)) < 0.5
+    noise = {"dropout_p": 0.2, "keep": keep}
+    output, _ = multi_head_attention(params, query, key, value, n_heads=2, **noise)
+    weights, _ = multi_head_attention_weights(params, query, key, n_heads=2)
+    kept, projected = weights * keep / 0.8, value @ params["value"]["weight"]
+    np.testing.assert_allclose(output[..., :2], kept[:, 0] @ projected[..., :2], atol=1e-14)
+    np.testing.assert_allclose(output[..., 2:], kept[:, 1] @ projected[..., 2:], atol=1e-14)
+
+    def noisy(seed):
+        noise = {"dropout_p": 0.5, "rng": np.random.default_rng(seed)}
+        return multi_head_attention(params, query, key, value, n_heads=2, **noise)[0]
+
+    assert np.all(noisy(1) == noisy(1))
+    assert np.any(noisy(1) != noisy(2))
 
 
 def test_a_permutation_of_the_heads_changes_nothing():
@@ -424,6 +445,14 @@ def test_a_fully_masked_row_is_exactly_zero_in_every_head():
     grads, *d_inputs = backward(np.where(blind[..., None], x, 0))
     for d_input in (*d_inputs, *(grads[name]["weight"] for name in ("query", "key", "value"))):
         assert np.all(d_input == 0)
+
+
+@pytest.mark.parametrize("mask", [np.ones((2, 1, 3)), np.ones((3, 3)), [[True] * 3] * 3])
+def test_a_mask_over_heads_that_is_not_boolean_is_named(mask):
+    rng = np.random.default_rng(0)
+    params, x = draw_params(rng, 4), rng.standard_normal((2, 3, 4))
+    with pytest.raises(TypeError, match=r"mask has dtype (float64|list), but must be bool"):
+        multi_head_attention(params, x, x, x, n_heads=2, mask=mask)
 
 
 @pytest.mark.parametrize("n_heads", [0, -2, 3])

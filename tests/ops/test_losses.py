@@ -103,6 +103,19 @@ def test_nothing_left_to_count_is_loss_zero_and_gradient_zero(ignored, smoothing
         assert np.all(backward() == 0)
 
 
+@REDUCE
+def test_a_class_that_is_ruled_out_may_be_the_one_that_is_ignored(reduction):
+    # A score matrix has -inf in column 0, the padding id, which is also the target to ignore.
+    logits, targets = np.random.default_rng(0).standard_normal((4, 5)), np.array([0, 3, 1, 0])
+    logits[:, 0] = -np.inf
+    loss, backward = cross_entropy(logits, targets, ignore_index=0, reduction=reduction)
+    without, back_without = cross_entropy(logits[1:3, 1:], targets[1:3] - 1, reduction=reduction)
+    np.testing.assert_allclose(loss, without, rtol=1e-14)
+    np.testing.assert_allclose(backward()[1:3, 1:], back_without(), atol=1e-15)
+    assert np.all(backward()[:, 0] == 0)
+    assert np.all(backward()[[0, 3]] == 0)
+
+
 def test_a_mean_over_shards_is_the_sum_of_their_sums_over_the_count_of_all():
     rng = np.random.default_rng(0)
     logits, targets = rng.standard_normal((6, 4, 5)), rng.integers(5, size=(6, 4))

@@ -1,0 +1,435 @@
+"""SASRec as people use it: fit, scores, recommend, attention_weights, save, load."""
+
+import json
+import pickle
+
+import numpy as np
+import pytest
+
+from attention_from_scratch.evaluation import evaluate, whole_catalogue
+from attention_from_scratch.models import Recommender, SASRec
+from attention_from_scratch.training import checkpoint, save_model
+from attention_from_scratch.tree import tree_leaves
+
+N_ITEMS = 6
+SMALL = {"max_len": 5, "dim": 4, "n_blocks": 2, "n_heads": 2, "dropout": 0.3}
+
+
+def circle(start, length):
+    """1 -> 2 -> ... -> 6 -> 1 -> ..., from any start."""
+    return [1 + (start + step) % N_ITEMS for step in range(length)]
+
+
+HISTORIES = [circle(start, 3 + start % 5) for start in range(24)]
+
+
+def fitted(histories=HISTORIES, *, epochs=2, threads=1, validation=None, fit=None, **settings):
+    model = SASRec(N_ITEMS, **SMALL | settings)
+    fit = {"lr": 1e-2, "batch_size": 7} | (fit or {})
+    return model.fit(
+        histories, epochs=epochs, validation=validation, threads=threads, progress=False, **fit
+    )
+
+
+def leaves(model):
+    return dict(tree_leaves(model.params))
+
+
+def assert_same_parameters(model, other):
+    ours, theirs = leaves(model), leaves(other)
+    assert ours.keys() == theirs.keys()
+    for path, leaf in ours.items():
+        assert np.array_equal(leaf, theirs[path]), path
+
+
+@pytest.fixture(scope="module")
+def model():
+    return fitted()
+
+
+# --- learning
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "bce"])
+def test_fit_learns_what_always_follows(norm, loss):
+    sizes = {"max_len": 4, "dim": 16, "n_blocks": 1, "dropout": 0.0, "n_negatives": 3}
+    model = SASRec(N_ITEMS, norm=norm, loss=loss, **sizes)
+    model.fit(HISTORIES * 4, epochs=12, lr=2e-2, batch_size=16, threads=1, progress=False)
+    asked = [circle(start, length) for start in range(N_ITEMS) for length in (1, 3, 7)]
+    ids, _ = model.recommend(asked, k=1, exclude_seen=False)
+    assert ids[:, 0].tolist() == [1 + history[-1] % N_ITEMS for history in asked]
+    losses = [row["loss"] for row in model.history]
+    assert losses[-1] < losses[0] / 2
+
+
+@pytest.mark.parametrize("settings", [{"loss": "bce", "n_negatives": 2}, {"norm": "paper"}, {}])
+def test_a_seed_gives_the_same_parameters_bit_for_bit_on_any_number_of_threads(settings):
+    first = fitted(**settings)
+    for threads in (1, 2, 3):
+        assert_same_parameters(fitted(threads=threads, **settings), first)
+
+
+def test_another_seed_gives_another_model():
+    model, other = fitted(seed=0), fitted(seed=1)
+    for path, leaf in leaves(model).items():
+        assert not np.array_equal(leaf, leaves(other)[path]), path
+
+
+def test_fit_starts_afresh_each_time(model):
+    again = fitted(HISTORIES[:4])
+    again.fit(HISTORIES, epochs=2, lr=1e-2, batch_size=7, threads=1, progress=False)
+    assert_same_parameters(again, model)
+    assert len(again.history) == 2
+
+
+def test_the_parameters_are_those_of_the_best_epoch():
+    validation = np.array([1 + history[-1] % N_ITEMS for history in HISTORIES])
+    validation[:20] = [1 + (item + 2) % N_ITEMS for item in validation[:20]]  # misleading
+    protocol = whole_catalogue(exclude_seen=False)
+    fit = {"evaluate_every": 1, "protocol": protocol}
+    model = fitted(epochs=12, validation=validation, fit=fit)
+    metrics = [row["NDCG@10"] for row in model.history]
+    assert len(metrics) == 12
+    assert model.best_epoch == 1 + int(np.argmax(metrics)) < 12
+    assert_same_parameters(model, fitted(epochs=model.best_epoch))
+    best = evaluate(model.scores, HISTORIES, validation, protocol=protocol)
+    assert best["NDCG@10"] == max(metrics)
+
+
+def test_users_without_two_events_teach_nothing_but_are_counted():
+    model = fitted([*HISTORIES, [], [3]])
+    assert_same_parameters(model, fitted())
+    assert model.item_counts.sum() == sum(map(len, HISTORIES)) + 1
+    assert model.item_counts[3] == sum(history.count(3) for history in HISTORIES) + 1
+
+
+def test_only_the_latest_events_are_learnt_from():
+    long = [circle(start, 9) for start in range(6)]
+    latest = [history[-(SMALL["max_len"] + 1) :] for history in long]
+    assert_same_parameters(fitted(long), fitted(latest))
+
+
+def test_an_interrupted_fit_leaves_a_model_that_works(monkeypatch):
+    def impatient(self, *arguments, **keywords):
+        if len(calls) == 12:
+            raise KeyboardInterrupt
+        calls.append(1)
+        return loss(self, *arguments, **keywords)
+
+    calls, loss = [], SASRec.loss
+    monkeypatch.setattr(SASRec, "loss", impatient)
+    model = fitted(epochs=50, fit={"batch_size": 24})
+    assert model.interrupted
+    assert len(model.history) == 1
+    assert model.recommend([[1, 2]])[0].shape == (1, 10)
+
+
+# --- scores and recommendations
+
+
+def test_an_empty_history_is_scored_by_popularity(model):
+    scores = model.scores([[], [1, 2], []])
+    for row in (0, 2):
+        np.testing.assert_allclose(scores[row, 1:], np.log1p(model.item_counts[1:]), rtol=1e-6)
+    assert model.item_counts.tolist() == np.bincount(np.concatenate(HISTORIES)).tolist()
+    np.testing.assert_allclose(scores[1], model.scores([[1, 2]])[0], rtol=1e-4)
+
+
+def test_of_an_overlong_history_the_last_max_len_events_count(model):
+    long = [*circle(3, 4), 6, 2, 2, 5, 1]
+    assert np.array_equal(model.scores([long]), model.scores([long[-5:]]))
+    assert not np.array_equal(model.scores([long]), model.scores([long[-4:]]))
+
+
+def test_the_users_around_one_do_not_change_the_scores():
+    model = fitted(dtype="float64")
+    histories = [circle(start, start % 9) for start in range(300)]
+    together = model.scores(histories)
+    assert together.shape == (300, N_ITEMS + 1)
+    for user in (0, 5, 7, 131, 299):
+        np.testing.assert_allclose(together[user], model.scores([histories[user]])[0], atol=1e-12)
+
+
+def test_padding_can_never_be_recommended(model):
+    assert np.all(model.scores([[], [1], [2, 3]])[:, 0] == -np.inf)
+    assert model.scores([]).shape == (0, N_ITEMS + 1)
+
+
+@pytest.mark.parametrize("item", [0, 7, -1])
+@pytest.mark.parametrize("method", ["scores", "recommend", "attention_weights", "fit"])
+def test_an_unknown_item_is_an_error_that_names_it(model, method, item):
+    keywords = {"epochs": 1} if method == "fit" else {}
+    history = [1, item, 2]
+    argument = history if method == "attention_weights" else [[3], history]
+    with pytest.raises(ValueError, match=f"holds item {item}, but the catalogue has items 1..6"):
+        getattr(model, method)(argument, **keywords)
+
+
+def test_a_history_that_is_no_list_of_integers_is_an_error(model):
+    with pytest.raises(TypeError, match="history 0 has dtype float64, but must hold integers"):
+        model.scores([[1.0, 2.0]])
+    with pytest.raises(ValueError, match=r"history 1 has shape \(1, 2\)"):
+        model.scores([[1], [[1, 2]]])
+
+
+def test_recommend_leaves_out_what_is_seen_and_fills_up_with_0(model):
+    ids, scores = model.recommend([[1, 2, 2], [1, 2, 3, 4, 5, 6]], k=9)
+    assert sorted(ids[0, :4].tolist()) == [3, 4, 5, 6]
+    assert np.all(np.diff(scores[0, :4]) <= 0)
+    assert np.all(ids[0, 4:] == 0)
+    assert np.all(ids[1] == 0)
+    assert np.all(scores[ids == 0] == -np.inf)
+    expected = model.scores([[1, 2, 2]])[0, ids[0, :4]]
+    np.testing.assert_allclose(scores[0, :4], expected, rtol=1e-4)
+
+
+def test_recommend_may_repeat_what_is_seen_when_asked(model):
+    ids, scores = model.recommend([[1, 2, 2]], k=8, exclude_seen=False)
+    assert sorted(ids[0].tolist()) == [0, 0, 1, 2, 3, 4, 5, 6]
+    assert np.all(np.diff(scores[0, :6]) <= 0)
+
+
+def test_recommend_leaves_out_what_is_seen_before_the_last_max_len_events(model):
+    ids, _ = model.recommend([[6, 1, 1, 1, 1, 1, 1]], k=6)
+    assert sorted(ids[0].tolist()) == [0, 0, 2, 3, 4, 5]
+
+
+def test_a_recommender_of_ones_own_needs_scores_only():
+    class Favourite(Recommender):
+        n_items = 4
+
+        def scores(self, histories):
+            return np.tile([-np.inf, 1.0, 4.0, 3.0, 2.0], (len(histories), 1))
+
+    ids, _ = Favourite().recommend([[2], []], k=2)
+    assert ids.tolist() == [[3, 4], [2, 3]]
+    with pytest.raises(NotImplementedError):
+        Recommender().scores([])
+
+
+@pytest.mark.parametrize("length", [1, 3, 5, 8])
+def test_attention_weights_are_causal_and_their_rows_sum_to_one(norm, length):
+    model = fitted(norm=norm)
+    weights = model.attention_weights(circle(0, length))
+    shown = min(length, 5)
+    assert weights.shape == (2, 2, shown, shown)
+    np.testing.assert_allclose(weights.sum(axis=-1), 1, rtol=1e-6)
+    assert np.all(weights[..., ~np.tri(shown, dtype=bool)] == 0)
+    assert np.all(weights[..., np.tri(shown, dtype=bool)] > 0)
+
+
+def test_attention_of_an_empty_history_is_an_error(model):
+    with pytest.raises(ValueError, match="history is empty"):
+        model.attention_weights([])
+
+
+# --- what cannot be
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *[(n, 0) for n in ("n_items", "max_len", "dim", "n_blocks", "n_heads", "n_negatives")],
+        ("dim", -4),
+        ("n_heads", 3),
+        *[("dropout", p) for p in (1.0, -0.1, 1.5, float("nan"))],
+        ("norm", "post"),
+        ("loss", "hinge"),
+        ("dtype", "float16"),
+    ],
+)
+def test_an_impossible_size_or_choice_is_an_error_that_names_the_argument(name, value):
+    with pytest.raises(ValueError, match=f"^{name} was {value!r}, but must"):
+        SASRec(**{"n_items": N_ITEMS} | SMALL | {name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("epochs", 0), ("batch_size", 0), ("lr", 0.0), ("threads", 0), ("evaluate_every", 0)],
+)
+def test_an_impossible_setting_of_fit_is_an_error_that_names_it(name, value):
+    model = SASRec(N_ITEMS, **SMALL)
+    keywords = {"epochs": 1, "threads": 1, "progress": False, name: value}
+    with pytest.raises(ValueError, match=f"^{name} was {value}, but must be"):
+        model.fit(HISTORIES, validation=np.ones(24, int), **keywords)
+
+
+def test_validation_needs_one_target_for_each_user():
+    with pytest.raises(ValueError, match="validation has 3 targets, but there are 24 users"):
+        fitted(validation=np.array([1, 2, 3]))
+
+
+def test_histories_that_teach_nothing_are_an_error():
+    with pytest.raises(ValueError, match="no history has two events"):
+        fitted([[1], [], [2]])
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda model, path: model.scores([[1]]),
+        lambda model, path: model.recommend([[1]]),
+        lambda model, path: model.attention_weights([1]),
+        lambda model, path: model.save(path),
+    ],
+    ids=["scores", "recommend", "attention_weights", "save"],
+)
+def test_a_model_has_to_be_fitted_first(use, tmp_path):
+    with pytest.raises(ValueError, match="has not been trained"):
+        use(SASRec(N_ITEMS), tmp_path / "model.npz")
+    assert not list(tmp_path.iterdir())
+
+
+# --- saving
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_saved_model_scores_as_before(norm, dtype, tmp_path):
+    validation = np.array([1 + history[-1] % N_ITEMS for history in HISTORIES])
+    model = fitted(norm=norm, dtype=dtype, loss="bce", validation=validation)
+    model.save(tmp_path / "model.npz")
+    loaded = SASRec.load(tmp_path / "model.npz")
+    asked = [[], [1], circle(2, 4), circle(1, 9)]
+    assert loaded.scores(asked).dtype == dtype
+    assert np.array_equal(loaded.scores(asked), model.scores(asked))
+    assert_same_parameters(loaded, model)
+    assert loaded.config == model.config
+    assert loaded.history == model.history
+    assert loaded.best_epoch == model.best_epoch
+    for block in loaded.params["blocks"]:  # "paper" has no output projection, before and after
+        assert (block["attention"]["output"] is None) == (norm == "paper")
+    assert [path.name for path in tmp_path.iterdir()] == ["model.npz"]
+
+
+def test_a_loaded_model_can_be_fitted_and_saved_again(tmp_path):
+    path = tmp_path / "model.npz"
+    fitted().save(path)
+    loaded = SASRec.load(path)
+    loaded.fit(HISTORIES, epochs=2, lr=1e-2, batch_size=7, threads=1, progress=False)
+    assert_same_parameters(loaded, fitted())
+    loaded.save(path)
+    assert_same_parameters(SASRec.load(path), loaded)
+
+
+def test_a_model_whose_sizes_are_numpy_integers_can_be_saved(tmp_path):
+    model = SASRec(np.max(HISTORIES[4]), max_len=np.int64(5), dim=np.int32(4), dropout=np.float32())
+    model.fit(HISTORIES, epochs=1, threads=1, progress=False).save(tmp_path / "model.npz")
+    assert SASRec.load(tmp_path / "model.npz").config == model.config
+
+
+def test_a_write_that_fails_leaves_the_old_model_and_no_temporary_file(
+    model, tmp_path, monkeypatch
+):
+    def full_disk(file, **arrays):
+        file.write(b"half a model")
+        raise OSError("no space left on device")
+
+    path = tmp_path / "model.npz"
+    model.save(path)
+    before = path.read_bytes()
+    monkeypatch.setattr(checkpoint.np, "savez", full_disk)
+    with pytest.raises(OSError, match="no space left"):
+        fitted(seed=1).save(path)
+    assert path.read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir()] == ["model.npz"]
+
+
+def test_there_is_no_pickle_in_the_file(model, tmp_path):
+    model.save(tmp_path / "model.npz")
+    with np.load(tmp_path / "model.npz", allow_pickle=False) as file:
+        arrays = dict(file)
+    assert not any(array.dtype.hasobject for array in arrays.values())
+    assert json.loads(str(arrays["description"]))["model"] == "sasrec"
+
+
+def garbage(path, model):
+    path.write_text("this is no model\n")
+
+
+def empty(path, model):
+    path.write_bytes(b"")
+
+
+def a_pickle(path, model):
+    path.write_bytes(pickle.dumps({"params": [1, 2, 3]}))
+
+
+def one_array(path, model):
+    with path.open("wb") as file:
+        np.save(file, np.arange(3))
+
+
+def other_arrays(path, model):
+    with path.open("wb") as file:
+        np.savez(file, x=np.arange(3))
+
+
+def no_parameters(path, model):
+    with path.open("wb") as file:
+        np.savez(file, description=np.array("{}"))
+
+
+def a_list_for_a_description(path, model):
+    with path.open("wb") as file:
+        np.savez(file, **{"description": np.array("[1]"), "params.x": np.arange(3)})
+
+
+def half_a_file(path, model):
+    model.save(path)
+    path.write_bytes(path.read_bytes()[:-400])
+
+
+def a_flipped_bit(path, model):
+    model.save(path)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 3] ^= 255
+    path.write_bytes(content)
+
+
+def another_model(path, model):
+    save_model(path, {"model": model.params}, {"model": "gru4rec"})
+
+
+def no_counts(path, model):
+    described = {"model": "sasrec", "config": model.config, "history": [], "best_epoch": 0}
+    save_model(path, {"model": model.params}, described)
+
+
+def no_settings(path, model):
+    save_model(path, {"model": model.params, "item_counts": model.item_counts}, {"model": "sasrec"})
+
+
+def other_settings(path, model):
+    described = {"model": "sasrec", "config": model.config | {"dim": 8}}
+    tree = {"model": model.params, "item_counts": model.item_counts}
+    save_model(path, tree, described | {"history": [], "best_epoch": 0})
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        garbage,
+        empty,
+        a_pickle,
+        one_array,
+        other_arrays,
+        no_parameters,
+        a_list_for_a_description,
+        half_a_file,
+        a_flipped_bit,
+        another_model,
+        no_counts,
+        no_settings,
+        other_settings,
+    ],
+)
+def test_a_file_that_is_no_such_model_is_a_value_error_that_names_it(write, model, tmp_path):
+    path = tmp_path / "model.npz"
+    write(path, model)
+    with pytest.raises(ValueError, match=r"model\.npz"):
+        SASRec.load(path)
+
+
+def test_a_file_that_is_not_there_is_a_file_not_found_error(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        SASRec.load(tmp_path / "model.npz")

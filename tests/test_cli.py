@@ -1,0 +1,501 @@
+"""The command line: what works, and what a mistake costs (status 2 and one line)."""
+
+import contextlib
+import io
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from attention_from_scratch.cli import COMMANDS, main
+from attention_from_scratch.models import SASRec
+
+ITEMS = range(101, 121)
+SIZES = ["--max-len", "6", "--dim", "8", "--batch-size", "16"]
+TINY = [*SIZES, "--epochs", "4", "--evaluate-every", "2", "--threads", "1"]
+
+
+def call(*arguments):
+    """Run one command in this process; a status that argparse exits with counts too."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            status = main([str(argument) for argument in arguments])
+        except SystemExit as leave:
+            status = leave.code
+    return SimpleNamespace(status=status, out=out.getvalue(), err=err.getvalue())
+
+
+def write_events(path):
+    """Users who walk through twenty items, each from a place of its own, most by steps of one."""
+    rng = np.random.default_rng(0)
+    lines = ["user_id:token\titem_id:token\ttimestamp:float"]
+    for user in range(40):
+        item = int(rng.integers(20))
+        for time in range(int(rng.integers(4, 10))):
+            lines.append(f"u{user}\t{101 + item}\t{time}")
+            item = (item + (1 if rng.random() < 0.8 else 2)) % 20
+    path.write_text("\n".join(lines) + "\n")
+
+
+def write_titles(path):
+    lines = ["item_id:token\tmovie_title:token_seq\trelease_year:token"]
+    lines += [f"{item}\tFilm {item}\t{1900 + item - 100}" for item in ITEMS]
+    path.write_text("\n".join(lines) + "\n")
+
+
+@pytest.fixture(scope="module")
+def shelf(tmp_path_factory):
+    """A data file with titles, a run made of it, and what training said."""
+    folder = tmp_path_factory.mktemp("shelf")
+    write_events(folder / "films.inter")
+    write_titles(folder / "films.item")
+    trained = call("train", "--data", folder / "films.inter", "--out", folder / "run", *TINY)
+    assert trained.status == 0, trained.err
+    return SimpleNamespace(
+        folder=folder, data=folder / "films.inter", run=folder / "run", trained=trained
+    )
+
+
+# --- what works
+
+
+def test_train_writes_the_whole_run(shelf):
+    assert sorted(path.name for path in shelf.run.iterdir()) == [
+        "catalogue.json",
+        "learning-curves.png",
+        "model.npz",
+        "result.json",
+    ]
+    assert (shelf.run / "learning-curves.png").read_bytes().startswith(b"\x89PNG")
+    result = json.loads((shelf.run / "result.json").read_text())
+    assert result["data"] == "films.inter"
+    assert result["settings"]["dim"] == 8
+    assert result["epochs"] == 4
+    assert set(result["test"]) == {"HR@10", "NDCG@10", "MRR", "coverage", "users"}
+    assert shelf.trained.out.startswith("40 users, 20 items, ")
+    assert f"written to {shelf.run}" in shelf.trained.out
+    assert shelf.trained.err == ""
+
+
+def test_evaluate_prints_the_same_test_figures_as_train(shelf):
+    result = call("evaluate", shelf.run, "--data", shelf.data)
+    assert result.status == 0
+    assert result.out.startswith("test: HR@10 0.")
+    assert result.out in shelf.trained.out
+
+
+@pytest.mark.parametrize(
+    ("options", "shown"),
+    [
+        (["-k", "3"], "NDCG@3 0."),
+        (["--include-seen"], "NDCG@10 0."),
+        (["--protocol", "paper-negatives", "-k", "5"], "HR@5 0."),
+    ],
+)
+def test_evaluate_has_other_protocols(shelf, options, shown):
+    result = call("evaluate", shelf.run, "--data", shelf.data, *options)
+    assert result.status == 0, result.err
+    assert shown in result.out
+
+
+def test_evaluate_numbers_items_as_the_run_does(shelf, tmp_path):
+    """A file with fewer items, whose own numbering would be another."""
+    lines = shelf.data.read_text().splitlines()
+    fewer = [line for line in lines if line.split("\t")[0] in ("user_id:token", "u3", "u17")]
+    (tmp_path / "two.inter").write_text("\n".join(fewer) + "\n")
+    result = call("evaluate", shelf.run, "--data", tmp_path / "two.inter")
+    model = SASRec.load(shelf.run / "model.npz")
+    histories = {"u3": [], "u17": []}
+    for line in fewer[1:]:
+        user, item, _ = line.split("\t")
+        histories[user].append(int(item) - 100)
+    hits = [h[-1] in model.recommend([h[:-1]], 10)[0] for h in histories.values()]
+    assert f"HR@10 {np.mean(hits):.4f}" in result.out
+    assert "(2 users)" in result.out
+
+
+def test_recommend_shows_the_history_and_titles(shelf):
+    result = call("recommend", shelf.run, "--history", "105, 106,107", "-k", "4")
+    assert result.status == 0
+    lines = result.out.splitlines()
+    assert [line.split(maxsplit=2)[2] for line in lines[:3]] == [
+        "Film 105 (1905)",
+        "Film 106 (1906)",
+        "Film 107 (1907)",
+    ]
+    assert lines[3].split() == ["rank", "score", "item"]
+    ranks, scores, labels, titles = zip(*(x.split(maxsplit=3) for x in lines[4:]), strict=True)
+    assert ranks == ("1", "2", "3", "4")
+    assert sorted(map(float, scores), reverse=True) == list(map(float, scores))
+    assert not {"105", "106", "107"} & set(labels)
+    assert [f"Film {label} ({int(label) + 1800})" for label in labels] == list(titles)
+    ids, _ = SASRec.load(shelf.run / "model.npz").recommend([[5, 6, 7]], 4)
+    assert [str(100 + item) for item in ids[0]] == list(labels)
+
+
+def test_recommend_without_a_history_goes_by_popularity(shelf):
+    result = call("recommend", shelf.run, "--history", "", "-k", "2")
+    assert result.status == 0
+    assert result.out.startswith("no history: the items most often met in training")
+    assert result.out.count("Film ") == 2
+
+
+def test_recommend_may_repeat_the_history_and_ends_where_the_catalogue_does(shelf):
+    for option, expected in ([], 19), (["--include-seen"], 20):
+        result = call("recommend", shelf.run, "--history", "105", "-k", "50", *option)
+        assert result.status == 0
+        assert len(result.out.splitlines()) == 2 + expected
+
+
+@pytest.mark.parametrize(("name", "start"), [("a.png", b"\x89PNG"), ("a.svg", b"<?xml")])
+def test_attention_draws_a_picture_and_says_where(shelf, tmp_path, name, start):
+    out = tmp_path / name
+    result = call("attention", shelf.run, "--history", "101,102,103,104,105,106,107", "--out", out)
+    assert (result.status, result.out) == (0, f"{out}\n")
+    assert out.read_bytes().startswith(start)
+
+
+def test_a_file_without_titles_and_with_named_columns(tmp_path):
+    data = tmp_path / "log.csv"
+    rows = [f"{user},p{(user + step) % 7},{step}" for user in range(9) for step in range(5)]
+    data.write_text("\n".join(["who,what,when", *rows]) + "\n")
+    columns = ["--data", data, "--columns", "who, what,when"]
+    run = tmp_path / "deep" / "run"
+    options = ["--loss", "bce", "--norm", "paper", "--negatives", 2, "--out", run]
+    assert call("train", *columns, *options, *TINY).status == 0
+    assert call("evaluate", run, *columns).status == 0
+    result = call("recommend", run, "--history", "p1,p2", "-k", 1)
+    assert result.out.splitlines()[0] == "after  p1"
+
+
+def test_train_without_anything_to_hold_out_keeps_the_last_epoch(tmp_path):
+    data = tmp_path / "pairs.txt"
+    data.write_text("\n".join(f"{user} {item}" for user in range(6) for item in (1, 2)) + "\n")
+    result = call("train", "--data", data, "--out", tmp_path / "run", *TINY)
+    assert result.status == 0, result.err
+    assert "nothing is held out" in result.out
+    assert "test" not in json.loads((tmp_path / "run" / "result.json").read_text())
+
+
+def test_train_may_overwrite_when_told(shelf, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(shelf.run, run)
+    again = ["train", "--data", shelf.data, "--out", run, *TINY, "--seed", "5"]
+    assert call(*again).status == 2
+    assert (run / "model.npz").read_bytes() == (shelf.run / "model.npz").read_bytes()
+    assert call(*again, "--overwrite").status == 0
+    assert json.loads((run / "result.json").read_text())["settings"]["seed"] == 5
+
+
+def test_a_mistake_spoils_no_run_that_is_there(shelf, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(shelf.run, run)
+    before = {path.name: path.read_bytes() for path in run.iterdir()}
+    result = call("train", "--data", shelf.data, "--out", run, "--overwrite", "--epochs", "0")
+    assert result.status == 2
+    assert {path.name: path.read_bytes() for path in run.iterdir()} == before
+
+
+def test_ctrl_c_keeps_the_epochs_that_are_over_and_says_so(shelf, tmp_path, monkeypatch):
+    def interrupted(self, *arguments, **keywords):
+        if len(calls) == 30:  # an epoch has 24 shards
+            raise KeyboardInterrupt
+        calls.append(1)
+        return loss(self, *arguments, **keywords)
+
+    calls, loss = [], SASRec.loss
+    monkeypatch.setattr(SASRec, "loss", interrupted)
+    result = call("train", "--data", shelf.data, "--out", tmp_path / "run", *TINY)
+    assert (result.status, result.err) == (130, "attention-from-scratch train: interrupted\n")
+    assert "1 epoch" in result.out
+    assert call("recommend", tmp_path / "run", "--history", "101").status == 0
+
+
+# --- help
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_explains_itself_with_an_example(command):
+    result = call(command, "--help")
+    assert (result.status, result.err) == (0, "")
+    text = " ".join(result.out.split())
+    assert f"example: attention-from-scratch {command} " in text
+
+
+def test_the_examples_are_understood():
+    from attention_from_scratch.cli import build_parser
+
+    for command, (_, _, _, example) in COMMANDS.items():
+        words = example.replace('"', "").split()
+        assert build_parser().parse_args([command, *words]).command == command
+
+
+def test_python_m_is_the_command():
+    run = subprocess.run(
+        [sys.executable, "-m", "attention_from_scratch", "--help"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (run.returncode, run.stderr) == (0, "")
+    assert run.stdout.startswith("usage: attention-from-scratch ")
+    for command in COMMANDS:
+        assert f"\n    {command}" in run.stdout
+
+
+def test_a_reader_who_has_seen_enough_is_no_error(shelf):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "attention_from_scratch", "recommend", shelf.run, "--history", ""],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    process.stdout.close()  # before anything is written
+    error = process.stderr.read()
+    process.stderr.close()
+    assert (process.wait(60), error) == (0, b"")
+
+
+# --- verify
+
+
+@pytest.mark.parametrize("name", ["softmax", "paper_block"])
+def test_verify_of_one_op_passes(name):
+    result = call("verify", "--op", name)
+    assert result.status == 0
+    assert name in result.out
+    assert "cases passed" in result.out
+    assert "FAILED" not in result.out
+
+
+def test_verify_in_float32_uses_the_complex_step_alone():
+    result = call("verify", "--op", "layer_norm", "--dtype", "float32")
+    assert result.status == 0
+    assert "2 of 2 cases passed" in result.out
+
+
+def test_verify_finds_a_planted_wrong_gradient(monkeypatch):
+    from attention_from_scratch import ops
+
+    def relu(x):
+        output, _ = right(x)
+        return output, lambda d_output: d_output  # as if it were the identity
+
+    right = ops.relu
+    monkeypatch.setattr(ops, "relu", relu)
+    result = call("verify", "--op", "relu")
+    assert result.status == 1
+    assert "FAILED" in result.out
+    assert "0 of 1 cases passed" in result.out
+    assert "some gradients are wrong" in result.err
+    assert "<- wrong" in result.err
+
+
+# --- mistakes
+
+
+def train_with(*options):
+    return lambda s, tmp: ["train", "--data", s.data, "--out", tmp / "run", *options]
+
+
+def below_a_file(tmp):
+    (tmp / "file").write_text("")
+    return tmp / "file" / "run"
+
+
+def malformed(tmp):
+    lines = ["user_id:token\titem_id:token\ttimestamp:float", "1\t2\t3", "1\t2"]
+    (tmp / "bad.inter").write_text("\n".join(lines) + "\n")
+    return tmp / "bad.inter"
+
+
+def spoiled(s, tmp, name, content):
+    """A copy of the run with one file spoiled (or gone)."""
+    shutil.copytree(s.run, tmp / "spoiled")
+    (tmp / "spoiled" / name).unlink()
+    if content is not None:
+        (tmp / "spoiled" / name).write_bytes(content)
+    return tmp / "spoiled"
+
+
+def other_items(s, tmp):
+    (tmp / "other.inter").write_text(s.data.read_text().replace("\t105\t", "\t999\t"))
+    return tmp / "other.inter"
+
+
+MISTAKES = {
+    "a data file that is not there": (
+        lambda s, tmp: ["train", "--data", tmp / "none.inter", "--out", tmp / "run"],
+        "none.inter: No such file or directory",
+    ),
+    "a folder for a data file": (
+        lambda s, tmp: ["train", "--data", tmp, "--out", tmp / "run"],
+        "Is a directory",
+    ),
+    "a malformed line": (
+        lambda s, tmp: ["train", "--data", malformed(tmp), "--out", tmp / "run"],
+        "bad.inter line 3: expected 3 tab-separated fields, found 2",
+    ),
+    "columns that are too few": (train_with("--columns", "user"), "--columns was 'user'"),
+    "columns that are not there": (train_with("--columns", "who,what"), "no user column 'who'"),
+    "dim 0": (train_with("--dim", "0"), "dim was 0"),
+    "heads that do not divide": (train_with("--heads", "3", "--dim", "50"), "n_heads was 3"),
+    "heads 0": (train_with("--heads", "0"), "n_heads was 0"),
+    "blocks 0": (train_with("--blocks", "0"), "n_blocks was 0"),
+    "epochs 0": (train_with("--epochs", "0"), "epochs was 0"),
+    "dropout 1.5": (train_with("--dropout", "1.5"), "dropout was 1.5"),
+    "lr 0": (train_with("--lr", "0"), "lr was 0"),
+    "batch size 0": (train_with("--batch-size", "0"), "batch_size was 0"),
+    "threads 0": (train_with("--threads", "0"), "threads was 0"),
+    "max len 0": (train_with("--max-len", "0"), "max_len was 0"),
+    "negatives 0": (train_with("--loss", "bce", "--negatives", "0"), "n_negatives was 0"),
+    "evaluate every 0": (train_with("--evaluate-every", "0"), "evaluate_every was 0"),
+    "seed -1": (train_with("--seed", "-1"), "non-negative"),
+    "a number that is none": (train_with("--epochs", "many"), "invalid int value: 'many'"),
+    "an unknown loss": (train_with("--loss", "hinge"), "invalid choice: 'hinge'"),
+    "an unknown model": (train_with("--model", "gru"), "invalid choice: 'gru'"),
+    "an unknown option": (train_with("--colour", "red"), "unrecognized arguments: --colour red"),
+    "train without data": (lambda s, tmp: ["train"], "required: --data"),
+    "a run that is there": (
+        lambda s, tmp: ["train", "--data", s.data, "--out", s.run],
+        "holds a model already",
+    ),
+    "train --out below a file": (
+        lambda s, tmp: ["train", "--data", s.data, "--out", below_a_file(tmp)],
+        "Not a directory",
+    ),
+    "demo --out below a file": (
+        lambda s, tmp: ["demo", "--out", below_a_file(tmp)],
+        "Not a directory",
+    ),
+    "attention --out below a file": (
+        lambda s, tmp: [
+            *("attention", s.run, "--history", "101", "--out", below_a_file(tmp) / "a.png")
+        ],
+        "there is no folder",
+    ),
+    "attention --out of unknown kind": (
+        lambda s, tmp: ["attention", s.run, "--history", "101", "--out", tmp / "a.xyz"],
+        "must end in one of",
+    ),
+    "attention of nothing": (
+        lambda s, tmp: ["attention", s.run, "--history", " , ", "--out", tmp / "a.png"],
+        "history is empty",
+    ),
+    "attention of an unknown item": (
+        lambda s, tmp: ["attention", s.run, "--history", "101,7", "--out", tmp / "a.png"],
+        "unknown item '7'",
+    ),
+    "an unknown item": (
+        lambda s, tmp: ["recommend", s.run, "--history", "101,nothing"],
+        "unknown item 'nothing'",
+    ),
+    "padding as an item": (
+        lambda s, tmp: ["recommend", s.run, "--history", "0"],
+        "unknown item '0'",
+    ),
+    "recommend -k 0": (
+        lambda s, tmp: ["recommend", s.run, "--history", "101", "-k", "0"],
+        "k was 0",
+    ),
+    "evaluate -k 0": (lambda s, tmp: ["evaluate", s.run, "--data", s.data, "-k", "0"], "k is 0"),
+    "evaluate -k of no number": (
+        lambda s, tmp: ["evaluate", s.run, "--data", s.data, "-k", "ten"],
+        "invalid int value: 'ten'",
+    ),
+    "evaluate with an unknown protocol": (
+        lambda s, tmp: ["evaluate", s.run, "--data", s.data, "--protocol", "kind"],
+        "invalid choice: 'kind'",
+    ),
+    "evaluate with more negatives than items": (
+        lambda s, tmp: ["evaluate", s.run, "--data", s.data, "--protocol", "negatives"],
+        "items to draw from",
+    ),
+    "evaluate on a file that is not there": (
+        lambda s, tmp: ["evaluate", s.run, "--data", tmp / "none.inter"],
+        "none.inter: No such file or directory",
+    ),
+    "evaluate on other items": (
+        lambda s, tmp: ["evaluate", s.run, "--data", other_items(s, tmp)],
+        "unknown item '999'",
+    ),
+    "a run that is not there": (
+        lambda s, tmp: ["recommend", tmp / "nowhere", "--history", "101"],
+        "nowhere is not a folder",
+    ),
+    "a folder that is no run": (
+        lambda s, tmp: ["recommend", tmp, "--history", "101"],
+        "model.npz: No such file or directory",
+    ),
+    "a file for a run": (lambda s, tmp: ["evaluate", s.data, "--data", s.data], "not a folder"),
+    "a model that is garbage": (
+        lambda s, tmp: ["recommend", spoiled(s, tmp, "model.npz", b"junk"), "--history", "101"],
+        "model.npz is not a model",
+    ),
+    "a model that is empty": (
+        lambda s, tmp: ["recommend", spoiled(s, tmp, "model.npz", b""), "--history", "101"],
+        "model.npz is not a model",
+    ),
+    "no catalogue": (
+        lambda s, tmp: ["recommend", spoiled(s, tmp, "catalogue.json", None), "--history", "101"],
+        "catalogue.json: No such file or directory",
+    ),
+    "a catalogue that is garbage": (
+        lambda s, tmp: [
+            *("recommend", spoiled(s, tmp, "catalogue.json", b"\xff{"), "--history", "101")
+        ],
+        "catalogue.json is not a catalogue",
+    ),
+    "a catalogue of something else": (
+        lambda s, tmp: [
+            *("recommend", spoiled(s, tmp, "catalogue.json", b'{"items": 3}'), "--history", "101")
+        ],
+        "catalogue.json is not a catalogue",
+    ),
+    "a catalogue of other items": (
+        lambda s, tmp: [
+            "attention",
+            spoiled(s, tmp, "catalogue.json", b'{"items": ["", "101"], "titles": null}'),
+            *("--history", "101"),
+        ],
+        "has 1 items, but the model 20",
+    ),
+    "recommend without a history": (
+        lambda s, tmp: ["recommend", s.run],
+        "required: --history",
+    ),
+    "an unknown op": (lambda s, tmp: ["verify", "--op", "hardmax"], "--op was 'hardmax'"),
+    "an unknown dtype": (lambda s, tmp: ["verify", "--dtype", "half"], "invalid choice: 'half'"),
+    "an unknown command": (lambda s, tmp: ["dance"], "invalid choice: 'dance'"),
+    "no command": (lambda s, tmp: [], "required: COMMAND"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "message"), MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_is_status_2_and_one_clear_line(shelf, tmp_path, arguments, message):
+    result = call(*arguments(shelf, tmp_path))
+    assert result.status == 2
+    assert message in result.err
+    assert result.err.startswith("attention-from-scratch")
+    assert ": error: " in result.err
+    assert result.err.count("\n") == 1
+    assert result.err.endswith("\n")
+    assert "Traceback" not in result.err
+    assert not (tmp_path / "run" / "model.npz").exists()
+    assert not list(Path(tmp_path).glob("*.png"))
+
+
+def test_more_memory_than_there_is_costs_one_line(shelf, monkeypatch):
+    def greedy(*arguments, **keywords):
+        raise MemoryError("Unable to allocate 7 TiB")
+
+    monkeypatch.setattr(SASRec, "recommend", greedy)
+    result = call("recommend", shelf.run, "--history", "101")
+    assert result.status == 2
+    expected = "attention-from-scratch recommend: error: Unable to allocate 7 TiB\n"
+    assert result.err == expected

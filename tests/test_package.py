@@ -1,0 +1,132 @@
+"""The package as a whole: how fast it opens, what leans on what, that all is explained."""
+
+import ast
+import importlib
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import attention_from_scratch as afs
+
+PACKAGE = "attention_from_scratch"
+FOLDER = Path(afs.__file__).parent
+ROOMS = ("ops", "verify", "models", "training", "data", "evaluation", "plot")
+
+
+def python(code):
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    return run.stdout
+
+
+def test_importing_the_package_imports_neither_matplotlib_nor_tqdm():
+    loaded = python(f"import sys, {PACKAGE}; print(*sys.modules)").split()
+    assert PACKAGE in loaded
+    assert not {"matplotlib", "tqdm", "threadpoolctl"} & {name.split(".")[0] for name in loaded}
+
+
+def test_importing_the_package_adds_under_a_twentieth_of_a_second_to_numpy():
+    code = (
+        "import numpy, time; start = time.perf_counter(); "
+        f"import {PACKAGE}; print(time.perf_counter() - start)"
+    )
+    assert min(float(python(code)) for _ in range(5)) < 0.05
+
+
+def test_the_rooms_open_when_they_are_entered():
+    for room in ROOMS:
+        assert getattr(afs, room) is importlib.import_module(f"{PACKAGE}.{room}")
+    assert afs.SASRec is afs.models.SASRec
+    assert dir(afs) == sorted(afs.__all__)
+    with pytest.raises(AttributeError, match="has no attribute 'kitchen'"):
+        afs.kitchen  # noqa: B018
+
+
+# --- what leans on what
+
+
+def imports_of(path):
+    """Modules of ours that a file imports anywhere in it, functions included."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        else:
+            continue
+        yield from (name for name in names if name.split(".")[0] == PACKAGE)
+
+
+def rooms_entered_by(room):
+    """Rooms, and single files such as tree, that the files of a room import from."""
+    files = (FOLDER / room).rglob("*.py")
+    names = {name for file in files for name in imports_of(file)}
+    assert PACKAGE not in names
+    return {name.split(".")[1] for name in names} - {room}
+
+
+# What each room may lean on, from the ground up.
+BELOW = {
+    "ops": set(),
+    "verify": {"ops", "tree"},
+    "data": set(),
+    "evaluation": set(),
+    "plot": set(),
+    "training": {"tree", "evaluation", "data"},
+    "models": {"ops", "verify", "training", "evaluation", "data", "tree"},
+}
+
+
+@pytest.mark.parametrize("room", BELOW)
+def test_imports_go_down_only(room):
+    assert rooms_entered_by(room) <= BELOW[room]
+
+
+def test_every_room_is_accounted_for():
+    assert {path.parent.name for path in FOLDER.glob("*/__init__.py")} == set(BELOW) == set(ROOMS)
+
+
+def test_ops_imports_numpy_and_the_standard_library_only():
+    allowed = {"numpy", PACKAGE, *sys.stdlib_module_names}
+    for file in (FOLDER / "ops").glob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                names = {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                names = {node.module.split(".")[0]}
+            else:
+                continue
+            assert names <= allowed, file
+
+
+# --- that all of it is explained
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_every_public_name_has_a_docstring(room):
+    module = importlib.import_module(f"{PACKAGE}.{room}")
+    assert inspect.getdoc(module)
+    assert module.__all__ == sorted(module.__all__)
+    for name in module.__all__:
+        thing = getattr(module, name)
+        if inspect.ismodule(thing) or not callable(thing):
+            continue
+        assert thing.__doc__, f"{room}.{name}"
+        if inspect.isclass(thing):
+            methods = inspect.getmembers(thing, inspect.isfunction)
+            undocumented = [
+                method
+                for method, function in methods
+                if not method.startswith("_") and not inspect.getdoc(function)
+            ]
+            assert not undocumented, f"{room}.{name}"
+
+
+def test_every_file_says_what_it_is():
+    for file in FOLDER.rglob("*.py"):
+        assert ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))), file

@@ -1,0 +1,122 @@
+"""Adam by hand, by loop and by textbook; and the bound on a step."""
+
+import math
+
+import numpy as np
+import pytest
+
+from attention_from_scratch.training import Adam, clip_gradients
+from attention_from_scratch.tree import tree_leaves, tree_map
+
+
+def test_the_first_steps_are_those_computed_by_hand():
+    params = {"w": np.array([1.0])}
+    adam = Adam(params, lr=0.1, betas=(0.9, 0.99), eps=0.5)
+    adam.update(params, {"w": np.array([2.0])})
+    # m = 0.1 * 2 = 0.2, v = 0.01 * 4 = 0.04; corrected by 1 - 0.9 and 1 - 0.99: 2 and 4
+    assert params["w"][0] == pytest.approx(1 - 0.1 * 2 / (2 + 0.5), abs=1e-15)
+    adam.update(params, {"w": np.array([-1.0])})
+    # m = 0.9 * 0.2 - 0.1 * 1 = 0.08, v = 0.99 * 0.04 + 0.01 = 0.0496
+    second = 0.1 * (0.08 / 0.19) / (math.sqrt(0.0496 / 0.0199) + 0.5)
+    assert params["w"][0] == pytest.approx(0.92 - second, abs=1e-15)
+    assert adam.step_count == 2
+
+
+def test_the_first_step_is_lr_long_whatever_the_size_of_the_gradient():
+    params = {"w": np.zeros(4)}
+    Adam(params, lr=0.01).update(params, {"w": np.array([1e-4, 1.0, -1e4, 0.0])})
+    np.testing.assert_allclose(params["w"], [-0.01, -0.01, 0.01, 0], rtol=1e-3)
+
+
+@pytest.mark.parametrize("weight_decay", [0.0, 0.3])
+def test_five_steps_are_those_of_the_textbook_number_by_number(weight_decay):
+    rng = np.random.default_rng(0)
+    shapes = {"matrix": (2, 3), "blocks": [{"bias": (3,), "table": (4, 1)}], "none": None}
+
+    def draw():
+        return {
+            "matrix": rng.standard_normal(shapes["matrix"]),
+            "blocks": [{n: rng.standard_normal(s) for n, s in shapes["blocks"][0].items()}],
+            "none": None,
+        }
+
+    params, gradients = draw(), [draw() for _ in range(5)]
+    lr, beta1, beta2, eps = 0.05, 0.8, 0.95, 1e-3
+
+    expected = {}
+    for path, leaf in tree_leaves(params):
+        values = leaf.copy()
+        for index in np.ndindex(leaf.shape):
+            p, m, v = float(leaf[index]), 0.0, 0.0
+            for t, grads in enumerate(gradients, 1):
+                g = float(dict(tree_leaves(grads))[path][index])
+                m = beta1 * m + (1 - beta1) * g
+                v = beta2 * v + (1 - beta2) * g**2
+                m_hat, v_hat = m / (1 - beta1**t), v / (1 - beta2**t)
+                decay = weight_decay if leaf.ndim > 1 else 0  # not on biases and norms
+                p = p - lr * m_hat / (math.sqrt(v_hat) + eps) - lr * decay * p
+            values[index] = p
+        expected[path] = values
+
+    adam = Adam(params, lr=lr, betas=(beta1, beta2), eps=eps, weight_decay=weight_decay)
+    for grads in gradients:
+        adam.update(params, grads)
+    for path, leaf in tree_leaves(params):
+        np.testing.assert_allclose(leaf, expected[path], rtol=0, atol=1e-13, err_msg=path)
+
+
+def test_weight_decay_shrinks_matrices_and_leaves_biases_alone():
+    params = {"weight": np.ones((2, 2)), "bias": np.ones(2)}
+    adam = Adam(params, lr=0.1, weight_decay=0.5)
+    adam.update(params, tree_map(np.zeros_like, params))
+    np.testing.assert_allclose(params["weight"], 0.95, rtol=1e-15)
+    assert np.all(params["bias"] == 1)
+
+
+def test_adam_takes_only_shapes_and_does_not_write_to_gradients():
+    params, grads = {"w": np.ones(3, np.float32)}, {"w": np.ones(3, np.float32)}
+    grads["w"].setflags(write=False)
+    adam = Adam(params)
+    assert np.all(params["w"] == 1)
+    adam.update(params, grads)
+    assert params["w"].dtype == adam.mean["w"].dtype == adam.square["w"].dtype == np.float32
+
+
+def test_adam_walks_to_the_lowest_point():
+    params = {"w": np.array([5.0, -3.0])}
+    adam = Adam(params, lr=0.1)
+    for _ in range(400):
+        adam.update(params, {"w": 2 * (params["w"] - [1, 2])})
+    np.testing.assert_allclose(params["w"], [1, 2], atol=1e-3)
+
+
+@pytest.mark.parametrize("lr", [0, -1, float("nan")])
+def test_an_impossible_lr_is_an_error(lr):
+    with pytest.raises(ValueError, match=f"lr was {lr}, but must be above 0"):
+        Adam({"w": np.ones(1)}, lr=lr)
+
+
+GRADS = {"a": np.array([[3.0, 0.0]]), "b": [np.array([0.0, -4.0]), None]}  # their norm is 5
+
+
+def test_clipped_gradients_keep_their_direction_and_have_the_norm_asked_for():
+    clipped, norm = clip_gradients(GRADS, 2.0)
+    assert norm == 5.0
+    np.testing.assert_allclose(clipped["a"], [[1.2, 0]], rtol=1e-15)
+    np.testing.assert_allclose(clipped["b"][0], [0, -1.6], rtol=1e-15)
+    assert clipped["b"][1] is None
+    assert clip_gradients(clipped, 9.0)[1] == pytest.approx(2.0)
+    assert GRADS["a"].tolist() == [[3, 0]]
+
+
+@pytest.mark.parametrize("max_norm", [5.0, 7.0])
+def test_small_gradients_are_left_as_they_are(max_norm):
+    clipped, norm = clip_gradients(GRADS, max_norm)
+    assert norm == 5.0
+    assert np.array_equal(clipped["a"], GRADS["a"])
+    assert np.array_equal(clipped["b"][0], GRADS["b"][0])
+
+
+def test_clipping_keeps_the_dtype():
+    clipped, _ = clip_gradients({"w": np.full(4, 10, np.float32)}, 1.0)
+    assert clipped["w"].dtype == np.float32
