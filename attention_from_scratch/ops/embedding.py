@@ -38,6 +38,8 @@ def embedding(ids, weight, *, padding_id=0):
     if weight.ndim != 2:
         raise ValueError(f"weight has shape {weight.shape}, but must be (rows, width)")
     check_ids("ids", ids, len(weight), f"weight has {len(weight)} rows")
+    if padding_id is not None and not 0 <= padding_id < len(weight):
+        raise ValueError(f"padding_id was {padding_id}, but must be None or 0..{len(weight) - 1}")
 
     output = weight[ids]
     if padding_id is not None:

@@ -46,6 +46,8 @@ def cross_entropy(
     """
     check_floats(logits=logits)
     targets = np.asarray(targets)
+    if logits.ndim == 0:
+        raise ValueError("logits has no axis, but must be (..., classes)")
     n_classes = logits.shape[-1]
     check_same_shape("targets", targets, logits.shape[:-1])
     if not 0 <= label_smoothing <= 1:

@@ -2,12 +2,12 @@
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 import numpy as np
 
 from attention_from_scratch.tree import Tree, tree_leaves, tree_map
 from attention_from_scratch.verify.numerical import METHODS
+from attention_from_scratch.verify.report import GradientError, GradientReport, GradientRow
 
 # What remains when everything is right, with room for an unlucky sum. In float64 the complex step
 # is exact to rounding. A float32 backward pass is compared with derivatives of the same function
@@ -19,66 +19,6 @@ TOLERANCES = {
     ("complex step", "float32"): 1e-4,
     ("central difference", "float32"): 2e-2,
 }
-
-
-class GradientError(AssertionError):
-    """A backward pass that is not the derivative of its forward pass."""
-
-
-@dataclass(frozen=True)
-class GradientRow:
-    """One input compared by one method, at the entry that differs most."""
-
-    name: str
-    method: str
-    error: float
-    tolerance: float
-    where: str
-    backward: float
-    numerical: float
-
-    @property
-    def passed(self) -> bool:
-        """Whether the error is within the tolerance; NaN is not."""
-        return self.error <= self.tolerance
-
-
-@dataclass
-class GradientReport:
-    """All rows of one check; prints as a table."""
-
-    op: str
-    rows: list[GradientRow] = field(default_factory=list)
-
-    @property
-    def passed(self) -> bool:
-        """Whether every row passed, and there was one."""
-        return bool(self.rows) and all(row.passed for row in self.rows)
-
-    @property
-    def worst(self) -> GradientRow:
-        """The row that is furthest beyond (or nearest to) its tolerance."""
-        return max(self.rows, key=lambda r: np.nan_to_num(r.error / r.tolerance, nan=np.inf))
-
-    def error(self, method: str = "complex step") -> float:
-        """Largest error of any input by one method."""
-        return max(row.error for row in self.rows if row.method == method)
-
-    def __str__(self) -> str:
-        width = max([len(row.name) for row in self.rows], default=5)
-        width = max(width, len("input"))
-        lines = [
-            f"gradient check of {self.op}: {'passed' if self.passed else 'FAILED'}",
-            f"  {'input':{width}}  {'method':18}  {'error':>8}  {'allowed':>8}  "
-            f"{'at':>14}  {'backward':>22}  {'numerical':>22}",
-        ]
-        for row in self.rows:
-            lines.append(
-                f"  {row.name:{width}}  {row.method:18}  {row.error:8.1e}  {row.tolerance:8.0e}  "
-                f"{row.where:>14}  {row.backward:22.15g}  {row.numerical:22.15g}"
-                f"{'' if row.passed else '  <- wrong'}"
-            )
-        return "\n".join(lines)
 
 
 def check_gradients(
@@ -156,60 +96,51 @@ def check_gradients(
     for position, gradient in zip(checked, gradients, strict=True):
         value = inputs[position]
         require_alike(names[position], value, gradient)
-        for method, tolerance in (tolerances or default_tolerances(value)).items():
-            pairs = compare(
+        allowed = default_tolerances(value) if tolerances is None else tolerances
+        by_method = []
+        for method, tolerance in allowed.items():
+            compared = compare(
                 contracted(position), value, gradient, METHODS[method], projections, rng
             )
-            report.rows += to_rows(names[position], method, tolerance, pairs)
+            by_method.append(to_rows(names[position], method, tolerance, compared))
+        report.rows += [row for rows in zip(*by_method, strict=True) for row in rows]
     if raise_on_failure and not report.passed:
         raise GradientError(str(report))
     return report
 
 
-def compare(function, value, gradient, method, projections, rng) -> dict:
-    """For each leaf: (path, what backward says, what the method says, labels of the entries)."""
-    pairs = []
-    leaves = dict(tree_leaves(value))
-    zeros = {path: np.zeros(leaf.shape) for path, leaf in leaves.items()}
+def compare(function, value, gradient, derivative, projections, rng) -> list[tuple]:
+    """For each leaf: (path, what backward says, what is measured, the size of the leaf's entries).
+
+    Both are arrays of the leaf's shape, or of (projections,).
+    """
+    compared = []
+    zeros = {path: np.zeros(leaf.shape) for path, leaf in tree_leaves(value)}
     for path, d_leaf in tree_leaves(gradient):
-        directions = (
-            [rng.standard_normal(d_leaf.shape) for _ in range(projections)]
-            if projections
-            else one_hots(d_leaf.shape)
-        )
-        numerical, analytic = [], []
+        if projections:
+            directions = [rng.standard_normal(d_leaf.shape) for _ in range(projections)]
+        else:
+            directions = one_hots(d_leaf.shape)
+        said, measured = [], []
         for v in directions:
-            numerical.append(method(function, value, rebuild(value, zeros | {path: v})))
-            analytic.append(float((d_leaf[v != 0] * v[v != 0]).sum()))  # a NaN stays in its entry
-        shape = (len(numerical),) if projections else d_leaf.shape
+            measured.append(derivative(function, value, rebuild(value, zeros | {path: v})))
+            said.append(float((d_leaf[v != 0] * v[v != 0]).sum()))  # a NaN stays in its entry
+        shape = (projections,) if projections else d_leaf.shape
+        said, measured = np.reshape(said, shape), np.reshape(measured, shape)
         # A projection is a sum of entries times normal numbers: its size is the gradient's norm.
-        size = np.sqrt((d_leaf.astype(float) ** 2).sum()) if projections else None
-        pairs.append((path, np.reshape(analytic, shape), np.reshape(numerical, shape), size))
-    return pairs
+        size = np.sqrt((d_leaf**2).sum()) if projections else np.abs(measured).max(initial=0)
+        compared.append((path, said, measured, float(size)))
+    return compared
 
 
-def to_rows(name, method, tolerance, pairs) -> list[GradientRow]:
-    """Turn compared arrays into rows, all relative to the largest entry among them."""
-    sizes = [np.abs(numerical).max(initial=0) if s is None else s for _, _, numerical, s in pairs]
-    scale = max(sizes, default=0) or 1.0
-    rows = []
-    for path, analytic, numerical, _ in pairs:
-        if analytic.size == 0:
-            continue
-        difference = np.abs(analytic - numerical)
-        worst = np.unravel_index(np.nan_to_num(difference, nan=np.inf).argmax(), analytic.shape)
-        rows.append(
-            GradientRow(
-                name=f"{name}.{path}" if path else name,
-                method=method,
-                error=float(difference[worst]) / float(scale),
-                tolerance=tolerance,
-                where=str(tuple(map(int, worst))),
-                backward=float(analytic[worst]),
-                numerical=float(numerical[worst]),
-            )
-        )
-    return rows
+def to_rows(name, method, tolerance, compared) -> list[GradientRow]:
+    """Rows of one input, all relative to the largest size among its leaves."""
+    scale = max((size for *_, size in compared), default=0) or 1.0
+    return [
+        GradientRow(f"{name}.{path}" if path else name, method, tolerance, said, measured, scale)
+        for path, said, measured, _ in compared
+        if said.size
+    ]
 
 
 def frozen(array):

@@ -21,6 +21,7 @@ def circle(start, length):
 
 
 HISTORIES = [circle(start, 3 + start % 5) for start in range(24)]
+VALIDATION = np.array([1 + history[-1] % N_ITEMS for history in HISTORIES])
 
 
 def fitted(histories=HISTORIES, *, epochs=2, threads=1, validation=None, fit=None, **settings):
@@ -82,18 +83,45 @@ def test_fit_starts_afresh_each_time(model):
     assert len(again.history) == 2
 
 
-def test_the_parameters_are_those_of_the_best_epoch():
-    validation = np.array([1 + history[-1] % N_ITEMS for history in HISTORIES])
-    validation[:20] = [1 + (item + 2) % N_ITEMS for item in validation[:20]]  # misleading
+def test_the_parameters_are_those_of_the_best_epoch(monkeypatch):
+    metrics = iter([0.1, 0.3, 0.2, 0.3])
+    monkeypatch.setattr(
+        "attention_from_scratch.models.estimator.evaluate",
+        lambda *arguments, **keywords: {"NDCG@10": next(metrics)},
+    )
+    model = fitted(epochs=4, validation=VALIDATION, fit={"evaluate_every": 1})
+    assert model.best_epoch == 2
+    assert_same_parameters(model, fitted(epochs=2))
+
+
+def test_the_metric_in_the_history_is_that_of_the_model():
     protocol = whole_catalogue(exclude_seen=False)
     fit = {"evaluate_every": 1, "protocol": protocol}
-    model = fitted(epochs=12, validation=validation, fit=fit)
+    model = fitted(epochs=3, validation=VALIDATION, fit=fit)
     metrics = [row["NDCG@10"] for row in model.history]
-    assert len(metrics) == 12
-    assert model.best_epoch == 1 + int(np.argmax(metrics)) < 12
-    assert_same_parameters(model, fitted(epochs=model.best_epoch))
-    best = evaluate(model.scores, HISTORIES, validation, protocol=protocol)
-    assert best["NDCG@10"] == max(metrics)
+    assert model.best_epoch == 1 + int(np.argmax(metrics))
+    result = evaluate(model.scores, HISTORIES, VALIDATION, protocol=protocol)
+    assert result["NDCG@10"] == max(metrics)
+
+
+def test_users_come_in_another_order_each_epoch_and_for_each_seed(monkeypatch):
+    def orders(seed):
+        met, loss = [], SASRec.loss
+
+        def noting(self, params, shard, **keywords):
+            met.extend(history.tolist() for history in shard.histories)
+            return loss(self, params, shard, **keywords)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(SASRec, "loss", noting)
+            fitted(seed=seed)
+        assert sorted(met[:24]) == sorted(met[24:]) == sorted(HISTORIES)
+        return met[:24], met[24:]
+
+    first, second = orders(0)
+    assert first != second
+    assert (first, second) == orders(0)
+    assert first != orders(1)[0]
 
 
 def test_users_without_two_events_teach_nothing_but_are_counted():
@@ -285,8 +313,7 @@ def test_a_model_has_to_be_fitted_first(use, tmp_path):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_a_saved_model_scores_as_before(norm, dtype, tmp_path):
-    validation = np.array([1 + history[-1] % N_ITEMS for history in HISTORIES])
-    model = fitted(norm=norm, dtype=dtype, loss="bce", validation=validation)
+    model = fitted(norm=norm, dtype=dtype, loss="bce", validation=VALIDATION)
     model.save(tmp_path / "model.npz")
     loaded = SASRec.load(tmp_path / "model.npz")
     asked = [[], [1], circle(2, 4), circle(1, 9)]

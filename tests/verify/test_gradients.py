@@ -192,7 +192,7 @@ def test_the_worst_entry_is_shown_with_both_values():
     op = planted(softmax, lambda d_x: with_entry(d_x, (1, 2), d_x[1, 2] + 5))
     report = check_gradients(op, normal(3, 4))
     for row in report.rows:
-        assert row.where == "(1, 2)"
+        assert row.where == (1, 2)
         np.testing.assert_allclose(row.backward - row.numerical, 5, atol=1e-6)
         assert not row.passed
 
@@ -210,7 +210,7 @@ def test_the_error_is_relative_to_the_largest_entry():
 def test_one_entry_that_is_no_number_is_found_where_it_is(value):
     op = planted(softmax, lambda d_x: with_entry(d_x, (1, 2), value))
     for row in check_gradients(op, normal(3, 4)).rows:
-        assert row.where == "(1, 2)"
+        assert row.where == (1, 2)
         assert not np.isfinite(row.backward)
         assert np.isfinite(row.numerical)
         assert not row.passed
@@ -281,7 +281,7 @@ def test_lists_tuples_and_none_make_a_tree_too():
     report = check_gradients(op, {"layers": [normal(3), (normal(3, seed=2), None)]})
     assert report.passed
     names = [row.name for row in report.rows]
-    assert names == ["params.layers.0", "params.layers.1.0"] * 2
+    assert names == ["params.layers.0"] * 2 + ["params.layers.1.0"] * 2
 
 
 # -- what breaks the contract is an error --------------------------------------------------------
@@ -367,8 +367,8 @@ def test_the_report_prints_names_values_and_the_verdict():
     for line, row in zip(rows, report.rows, strict=True):
         assert line.split()[0] == row.name.split()[0]
         assert row.method in line
-        assert f"{row.backward:.15g}" in line
-        assert f"{row.numerical:.15g}" in line
+        assert f"{row.backward:.10g}" in line
+        assert f"{row.numerical:.10g}" in line
         assert line.endswith("<- wrong") == (not row.passed)
     good = str(check_gradients(linear, normal(2, 3), normal(3, 4), normal(4)))
     assert good.startswith("gradient check of linear: passed\n")
