@@ -63,6 +63,27 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def positive(text: str) -> int:
+    """An integer from 1 on, of a command line."""
+    return integer(text, 1)
+
+
+def seed(text: str) -> int:
+    """An integer from 0 on, of a command line."""
+    return integer(text, 0)
+
+
+def integer(text: str, least: int) -> int:
+    """An integer from `least` on."""
+    try:
+        value = int(text)
+    except ValueError:
+        value = least - 1
+    if value < least:
+        raise argparse.ArgumentTypeError(f"was {text}, but must be an integer from {least} on")
+    return value
+
+
 def demo_options(add):
     """Options of `demo`."""
     add("--out", type=Path, default=Path("demo-output"), help="folder for the pictures")
@@ -82,19 +103,24 @@ def train_options(add):
     add("--model", choices=["sasrec"], default="sasrec")
     add("--loss", choices=["bce", "cross_entropy"], default="cross_entropy")
     add("--norm", choices=["pre", "paper"], default="pre", help="where the layer norms stand")
-    add("--epochs", type=int, default=200, help="at most (default %(default)s)")
-    add("--patience", type=int, default=50, help="epochs without a better validation NDCG@10")
-    add("--evaluate-every", type=int, default=5, metavar="EPOCHS", help="default %(default)s")
-    add("--seed", type=int, default=0)
-    add("--max-len", type=int, default=200, help="latest events looked at (default %(default)s)")
-    add("--dim", type=int, default=50, help="width of the model (default %(default)s)")
-    add("--blocks", type=int, default=2, help="default %(default)s")
-    add("--heads", type=int, default=1, help="default %(default)s")
+    add("--epochs", type=positive, default=200, help="at most (default %(default)s)")
+    add("--patience", type=positive, default=50, help="epochs without a better validation NDCG@10")
+    add("--evaluate-every", type=positive, default=5, metavar="EPOCHS", help="default %(default)s")
+    add("--seed", type=seed, default=0)
+    add(
+        "--max-len",
+        type=positive,
+        default=200,
+        help="latest events looked at (default %(default)s)",
+    )
+    add("--dim", type=positive, default=50, help="width of the model (default %(default)s)")
+    add("--blocks", type=positive, default=2, help="default %(default)s")
+    add("--heads", type=positive, default=1, help="default %(default)s")
     add("--dropout", type=float, default=0.2, help="default %(default)s")
-    add("--negatives", type=int, default=1, help="sampled items per event, for bce")
-    add("--batch-size", type=int, default=128, help="users in a step (default %(default)s)")
+    add("--negatives", type=positive, default=1, help="sampled items per event, for bce")
+    add("--batch-size", type=positive, default=128, help="users in a step (default %(default)s)")
     add("--lr", type=float, default=1e-3, help="default %(default)s")
-    add("--threads", type=int, help="default: all cores; the result is the same on any number")
+    add("--threads", type=positive, help="default: all cores; the result is the same on any number")
     add("--out", type=Path, help="folder for the run (default runs/DATA-LOSS-seedN)")
     add("--overwrite", action="store_true", help="replace a model that is there")
 
@@ -112,7 +138,7 @@ def evaluate_options(add):
     add_data(add)
     add("--protocol", choices=list(PROTOCOLS), default="whole", help="what it is ranked among")
     add("--include-seen", action="store_true", help="whole: rank what the user has had as well")
-    add("-k", type=int, default=10)
+    add("-k", type=positive, default=10)
 
 
 def run_evaluate(options):
@@ -142,7 +168,7 @@ def recommend_options(add):
     """Options of `recommend`."""
     add_run(add)
     add_history(add)
-    add("-k", type=int, default=10)
+    add("-k", type=positive, default=10)
     add("--include-seen", action="store_true", help="items of the history may come again")
 
 

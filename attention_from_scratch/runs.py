@@ -16,7 +16,7 @@ import numpy as np
 from attention_from_scratch.data import Interactions, Split, leave_one_out, read_interactions
 from attention_from_scratch.evaluation import evaluate
 from attention_from_scratch.models import SASRec
-from attention_from_scratch.training import replace_file
+from attention_from_scratch.training import Adam, replace_file
 
 MODEL, CATALOGUE, RESULT, CURVES = (
     "model.npz",
@@ -41,7 +41,8 @@ def train(options) -> None:
         "n_negatives": options.negatives,
         "seed": options.seed,
     }
-    SASRec(1, **settings)  # an impossible size should not wait for the data
+    SASRec(1, **settings)  # an impossible size should not wait for the data,
+    Adam({}, lr=options.lr)  # nor an impossible rate
     data = read(options.data, options.columns)
     name = f"{options.data.stem}-{options.loss}-seed{options.seed}"
     folder = prepare(options.out or Path("runs") / name, options.overwrite)

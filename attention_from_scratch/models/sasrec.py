@@ -84,6 +84,10 @@ def encode(params: Tree, ids: np.ndarray, *, n_heads, norm="pre", dropout_p=0.0,
     output : (B, L, D)
     backward : d_output (B, L, D) -> grads
     """
+    if ids.shape[-1] > len(params["positions"]):
+        raise ValueError(
+            f"ids has {ids.shape[-1]} columns, but there are {len(params['positions'])} positions"
+        )
     settings = block_settings(ids, n_heads) | {"dropout_p": dropout_p, "rng": rng}
     block = BLOCKS[norm]
     real = (ids != 0)[..., None]

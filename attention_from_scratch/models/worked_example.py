@@ -33,7 +33,12 @@ EMBEDDINGS = np.array(
 )
 
 
-def worked_example(embeddings: np.ndarray = EMBEDDINGS, sequence: np.ndarray = SEQUENCE) -> dict:
+def worked_example(
+    embeddings: np.ndarray = EMBEDDINGS,
+    sequence: np.ndarray = SEQUENCE,
+    *,
+    mask: np.ndarray | None = None,
+) -> dict:
     """Every number between the sequence and the answer, by name.
 
     Parameters
@@ -41,6 +46,8 @@ def worked_example(embeddings: np.ndarray = EMBEDDINGS, sequence: np.ndarray = S
     embeddings : (V + 1, d) of floats
         The table, row 0 for padding.
     sequence : (n,) of integers in 1..V
+    mask : (n, n) of bool, or None
+        Who may attend to whom; None: everyone to everyone, as in the article.
 
     Returns
     -------
@@ -54,8 +61,8 @@ def worked_example(embeddings: np.ndarray = EMBEDDINGS, sequence: np.ndarray = S
     """
     x, _ = embedding(sequence, embeddings)
     scores = x @ transpose(x) / math.sqrt(x.shape[-1])
-    weights, _ = attention_weights(x, x)
-    weighted_sums, _ = scaled_dot_product_attention(x, x, x)
+    weights, _ = attention_weights(x, x, mask=mask)
+    weighted_sums, _ = scaled_dot_product_attention(x, x, x, mask=mask)
     catalogue = embeddings[1:]
     decoder_scores, _ = linear(weighted_sums, catalogue.T)
     lengths = np.sqrt((catalogue**2).sum(axis=-1))

@@ -82,31 +82,33 @@ def train(
     with shard_pool(threads) as parallel, tqdm(total=epochs, unit="epoch", disable=disable) as bar:
         try:
             for epoch in range(1, epochs + 1):
-                start, loss_sum, count = time.perf_counter(), 0.0, 0
+                start, losses, counts = time.perf_counter(), [], []
                 for shards in batches(epoch):
-                    value, grads, total = batch_gradients(
+                    value, grads, count = batch_gradients(
                         loss, params, shards, parallel, seed, step
                     )
-                    if clip is not None:
-                        grads, _ = clip_gradients(grads, clip)
-                    optimizer.update(params, grads)
-                    loss_sum, count, step = loss_sum + value * total, count + total, step + 1
                     if not math.isfinite(value):
                         raise FloatingPointError(
                             f"the loss became {value} in epoch {epoch}; a smaller lr may help"
                         )
+                    if clip is not None:
+                        grads, _ = clip_gradients(grads, clip)
+                    optimizer.update(params, grads)
+                    losses.append(value)
+                    counts.append(count)
+                    step += 1
                 seconds = time.perf_counter() - start
-                row = {"epoch": epoch, "loss": loss_sum / max(count, 1), "seconds": seconds}
+                row = {"epoch": epoch, "loss": weighted_mean(losses, counts), "seconds": seconds}
                 result.history.append(row)
                 if evaluate and (epoch % evaluate_every == 0 or epoch == epochs):
-                    row |= evaluate(params)
+                    row |= measured(evaluate, params, metric)
                     if row[metric] > best:
                         best, result.best_epoch = row[metric], epoch
                         result.params = tree_map(np.copy, params)
                 bar.update()
-                bar.set_postfix_str(describe(row, metric, best, count), refresh=False)
-                evaluated = metric in row
-                if patience is not None and evaluated and epoch - result.best_epoch >= patience:
+                bar.set_postfix_str(describe(row, metric, best, sum(counts)), refresh=False)
+                stale = epoch - result.best_epoch if metric in row else 0
+                if patience is not None and stale >= patience:
                     break
         except KeyboardInterrupt:
             result.interrupted = True
@@ -116,18 +118,32 @@ def train(
 
 
 def batch_gradients(loss, params, shards, parallel, seed, step):
-    """Loss and gradients of one batch: its shards side by side, summed in their order."""
+    """Loss, gradients and count of one batch: its shards side by side, summed in their order."""
     total = sum(shard.count for shard in shards)
 
     def run(numbered):
         index, shard = numbered
-        value, backward = loss(
-            params, shard, rng=np.random.default_rng((seed, step, index)), total=total
-        )
-        return float(value), backward()
+        rng = np.random.default_rng((seed, step, index))
+        # What overflows shows in the loss, and that is an error with a name.
+        with np.errstate(over="ignore", invalid="ignore"):
+            value, backward = loss(params, shard, rng=rng, total=total)
+            return float(value), backward()
 
     values, grads = zip(*parallel(run, enumerate(shards)), strict=True)
     return sum(values), tree_sum(grads), total
+
+
+def measured(evaluate, params, metric) -> dict:
+    """The metrics of the model as it is; `metric` must be one of them."""
+    metrics = evaluate(params)
+    if metric not in metrics:
+        raise ValueError(f"metric was {metric!r}, but must be one of {', '.join(metrics)}")
+    return metrics
+
+
+def weighted_mean(values, counts) -> float:
+    """Mean over all targets of what were means over the targets of a batch."""
+    return float(np.average(values, weights=counts)) if sum(counts) else 0.0
 
 
 def describe(row, metric, best, count) -> str:
