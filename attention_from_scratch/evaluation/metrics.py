@@ -67,7 +67,8 @@ def ndcg(ranks: Ranks, k: int) -> np.ndarray:
     """NDCG@k of each user, (users,): 1 / log2(rank + 1) within the list of k, 0 below it.
 
     With one relevant item the ideal DCG is 1, so this is DCG as well.
-    Source: Järvelin & Kekäläinen, Cumulated gain-based evaluation of IR techniques, 2002.
+    Source: after Järvelin & Kekäläinen, Cumulated gain-based evaluation of IR techniques, 2002, with
+    the discount 1 / log2(rank + 1) that has become usual since.
     """
     return _expected_gain(ranks, 1 / np.log2(np.arange(check_k(k)) + 2))
 

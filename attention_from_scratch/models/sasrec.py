@@ -161,7 +161,7 @@ def sampled_loss(params: Tree, ids, targets, negatives, *, total=None, **setting
         K items for every position.
 
     Other parameters and returns as in `catalogue_loss`. The sum over a position's 1 + K terms
-    counts as one target, as in the paper, eq. (6).
+    counts as one target, as in the paper, section III-E.
     """
     hidden, back_encode = encode(params, ids, **settings)
     wanted = np.nonzero(targets)

@@ -20,7 +20,7 @@ def feed_forward(params: Tree, x: np.ndarray, *, dropout_p: float = 0.0, rng=Non
     output : (..., L, D)
     backward : d_output (..., L, D) -> grads, d_x
 
-    Source: Kang & McAuley (2018), eq. (4): two convolutions of width 1 are two linear maps.
+    Source: Kang & McAuley (2018), section III-B: two convolutions of width 1 are two linear maps.
     """
     hidden, back_up = project(params["up"], x)
     active, back_relu = relu(hidden)
@@ -82,9 +82,9 @@ def pre_norm_block(params: Tree, x: np.ndarray, *, n_heads, mask, dropout_p=0.0,
 def paper_block(params: Tree, x: np.ndarray, *, n_heads, mask, dropout_p=0.0, rng=None, eps):
     """q + attention(q, x, x) with q = normalize(x), then f + feed_forward(f) with f = normalize(.).
 
-    SASRec as its authors' code has it. It differs from `pre_norm_block` in two places: only the
-    queries are normalised, and the residual starts from what is normalised. There is no output
-    projection: params["attention"]["output"] is None. Parameters and returns as in
+    SASRec as its authors' code has it. It differs from `pre_norm_block` in three places: only
+    the queries are normalised, the residual starts from what is normalised, and there is no output
+    projection (params["attention"]["output"] is None). Parameters and returns as in
     `pre_norm_block`.
 
     Source: Kang & McAuley, SASRec (2018), section III; code kang205/SASRec, modules.py.

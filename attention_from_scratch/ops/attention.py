@@ -226,7 +226,9 @@ def merge_heads(heads):
 
 def over_heads(mask):
     """Put the head axis into a mask that has batch axes; a (L_query, L_key) mask needs none."""
-    return mask if getattr(mask, "ndim", 0) <= 2 else mask[..., None, :, :]
+    if getattr(mask, "ndim", 0) <= 2:
+        return mask
+    return mask[..., None, :, :]
 
 
 def check_matrix(**arrays):

@@ -9,7 +9,8 @@ def layer_norm(x, weight, bias, *, eps=1e-5):
     """z * weight + bias, where z = (x - mean) / sqrt(variance + eps) over the last axis.
 
     The variance is the biased one, divided by D. Let s = sqrt(variance + eps). Moving x_j moves
-    z_i in three ways: directly, through the mean (by -1/D each) and through s:
+    z_i in three ways: directly, through the mean, d mean / dx_j = 1/D, and through s. Since the
+    centred entries sum to 0, d variance / dx_j = 2 (x_j - mean) / D and so ds / dx_j = z_j / D:
 
         dz_i / dx_j = (1[i = j] - 1/D - z_i z_j / D) / s
 

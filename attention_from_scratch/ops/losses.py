@@ -42,7 +42,8 @@ def cross_entropy(
         In nats. 0 where no position counts.
     backward : d_output () -> d_logits (..., V)
 
-    Source: Szegedy et al. (2016), section 7, for label smoothing; `torch.nn.functional`.
+    Source: `torch.nn.functional.cross_entropy`; label smoothing: Szegedy et al., Rethinking the
+    Inception Architecture (2016), section 7.
     """
     check_floats(logits=logits)
     targets = np.asarray(targets)
@@ -64,6 +65,7 @@ def cross_entropy(
     loss = (weights * np.where(weights == 0, 0, surprise)).sum()  # 0 * inf would be NaN
 
     def backward(d_output=1.0):
+        # p - q: q is label_smoothing / V everywhere, and 1 - label_smoothing more at the target
         d_logits = np.exp(log_p) - label_smoothing / n_classes
         at_target = np.take_along_axis(d_logits, safe_targets, axis=-1) - (1 - label_smoothing)
         np.put_along_axis(d_logits, safe_targets, at_target, axis=-1)
@@ -94,7 +96,7 @@ def binary_cross_entropy_with_logits(logits, targets, *, position_weights=None, 
         In nats. 0 where nothing counts.
     backward : d_output () -> d_logits (...), d_targets (...)
 
-    Source: Kang & McAuley, SASRec (2018), eq. (6), with one target 1 and sampled targets 0.
+    Source: Kang & McAuley, SASRec (2018), section III-E, has one target 1 and sampled targets 0.
     """
     check_floats(logits=logits, targets=targets)
     check_same_shape("targets", targets, logits.shape)

@@ -21,7 +21,7 @@ def draw_negatives(
     (users, L, K) of int64 in 1..V
         A user who has seen the whole catalogue gets any item.
 
-    Source: Kang & McAuley (2018), section III-F; one negative for each position, drawn anew in
+    Source: Kang & McAuley (2018), section III-E; one negative for each position, drawn anew in
     every epoch.
     """
     negatives = np.empty((len(histories), length, n_negatives), np.int64)
