@@ -13,6 +13,9 @@ def tree_map(function: Callable, tree: Tree, *others: Tree) -> Tree:
     if tree is None:
         return None
     if isinstance(tree, dict):
+        for other in others:
+            if other.keys() != tree.keys():
+                raise ValueError(f"trees differ: one has {list(tree)}, another {list(other)}")
         return {name: tree_map(function, tree[name], *(o[name] for o in others)) for name in tree}
     if isinstance(tree, list | tuple):
         return type(tree)(

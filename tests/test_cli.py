@@ -276,7 +276,7 @@ def test_verify_of_one_op_passes(name):
 def test_verify_in_float32_uses_the_complex_step_alone():
     result = call("verify", "--op", "layer_norm", "--dtype", "float32")
     assert result.status == 0
-    assert "2 of 2 cases passed" in result.out
+    assert "4 of 4 cases passed" in result.out
 
 
 def test_verify_finds_a_planted_wrong_gradient(monkeypatch):

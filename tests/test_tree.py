@@ -43,7 +43,7 @@ def test_a_bare_array_is_a_tree():
 def test_trees_that_are_not_alike_are_an_error():
     with pytest.raises(ValueError, match="zip"):
         tree_map(np.add, [np.ones(1), np.ones(1)], [np.ones(1)])
-    with pytest.raises(KeyError):
+    with pytest.raises(ValueError, match="trees differ"):
         tree_map(np.add, {"a": np.ones(1)}, {"b": np.ones(1)})
 
 

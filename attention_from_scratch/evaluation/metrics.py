@@ -67,8 +67,8 @@ def ndcg(ranks: Ranks, k: int) -> np.ndarray:
     """NDCG@k of each user, (users,): 1 / log2(rank + 1) within the list of k, 0 below it.
 
     With one relevant item the ideal DCG is 1, so this is DCG as well.
-    Source: after Järvelin & Kekäläinen, Cumulated gain-based evaluation of IR techniques, 2002, with
-    the discount 1 / log2(rank + 1) that has become usual since.
+    Source: after Järvelin & Kekäläinen, Cumulated gain-based evaluation of IR techniques, 2002,
+    with the discount 1 / log2(rank + 1) that has become usual since.
     """
     return _expected_gain(ranks, 1 / np.log2(np.arange(check_k(k)) + 2))
 
@@ -111,7 +111,7 @@ def top_k(scores: np.ndarray, k: int) -> np.ndarray:
     last = np.partition(scores, columns - length, axis=1)[:, columns - length, None]
     above, level = scores > last, scores == last
     room = length - np.count_nonzero(above, axis=1, keepdims=True)
-    chosen = above | level & (np.cumsum(level, axis=1, dtype=np.int32) <= room)
+    chosen = above | (level & (np.cumsum(level, axis=1, dtype=np.int32) <= room))
     ids = np.nonzero(chosen)[1].reshape(users, length)
 
     values = np.take_along_axis(scores, ids, axis=1)

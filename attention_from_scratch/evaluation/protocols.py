@@ -80,7 +80,8 @@ def sampled_negatives(
         util.py): it draws with replacement and leaves out the user's *training* items only, so the
         validation item, an item twice, and the target itself can be drawn (a target that meets
         itself ties with itself, and ties count as everywhere here: in expectation). It evaluates
-        10,000 random users where there are more.
+        10,000 random users where there are more (the authors draw them before they skip users
+        without a target, here after).
     seed : int
         Not negative.
     train_histories : list of int arrays

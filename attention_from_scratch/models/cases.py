@@ -37,6 +37,8 @@ def model_cases(seed: int = 0, dtype: str = "float64") -> list[Case]:
         params = noisy(
             sasrec.init_params(rng, n_items=7, max_len=6, dim=4, n_blocks=2, norm=norm, dtype=dtype)
         )
+        tables = {name: params[name] for name in ("items", "positions")}
+        cases.append(Case(sasrec.embed, (tables, ids), {}, "padding", "sasrec.embed"))
         for loss, integers in (
             (sasrec.catalogue_loss, (ids, targets)),
             (sasrec.sampled_loss, (ids, targets, negatives)),

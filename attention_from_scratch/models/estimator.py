@@ -15,6 +15,7 @@ from attention_from_scratch.training import (
     load_model,
     pad,
     save_model,
+    stream,
     train,
 )
 from attention_from_scratch.tree import tree_leaves
@@ -153,12 +154,14 @@ class SASRec(Recommender):
                 max_len=self.max_len,
                 batch_size=batch_size,
                 n_shards=N_SHARDS,
-                rng=np.random.default_rng((seed, epoch)),
+                rng=stream(seed, "order", epoch),
             )
 
         def validate(params):
-            self.params = params
-            return evaluate(self.scores, histories, validation, protocol=protocol)
+            def scores(users):
+                return self.scores_with(params, users)
+
+            return evaluate(scores, histories, validation, protocol=protocol)
 
         result = train(
             self.loss,
@@ -182,7 +185,7 @@ class SASRec(Recommender):
     def initial_params(self):
         """Fresh parameters, drawn from the seed."""
         names = ("n_items", "max_len", "dim", "n_blocks", "norm", "dtype")
-        rng = np.random.default_rng(self.config["seed"])
+        rng = stream(self.config["seed"], "parameters")
         return sasrec.init_params(rng, **{name: self.config[name] for name in names})
 
     def loss(self, params, shard, *, rng, total):
@@ -222,6 +225,10 @@ class SASRec(Recommender):
             For an item that is not in 1..V, or a model that has not been fitted.
         """
         self.require_fitted()
+        return self.scores_with(self.params, histories)
+
+    def scores_with(self, params, histories: Histories) -> np.ndarray:
+        """`scores` of a model with other parameters."""
         histories = check_histories(histories, self.n_items)
         scores = np.empty((len(histories), self.n_items + 1), self.config["dtype"])
         # Users of like length together: each batch is as wide as its longest history.
@@ -231,7 +238,7 @@ class SASRec(Recommender):
         for start in range(0, len(order), SCORING_BATCH):
             users = order[start : start + SCORING_BATCH]
             ids = pad([histories[user] for user in users], self.max_len)
-            scores[users] = sasrec.next_item_scores(self.params, ids, **self.settings)
+            scores[users] = sasrec.next_item_scores(params, ids, **self.settings)
         scores[[len(history) == 0 for history in histories]] = np.log1p(self.item_counts)
         scores[:, 0] = -np.inf
         return scores

@@ -8,7 +8,13 @@ import math
 
 import numpy as np
 
-from attention_from_scratch.models.transformer import BLOCKS, init_block, init_norm, normalize
+from attention_from_scratch.models.transformer import (
+    ATTENDS,
+    BLOCKS,
+    init_block,
+    init_norm,
+    normalize,
+)
 from attention_from_scratch.ops import (
     binary_cross_entropy_with_logits,
     causal_mask,
@@ -25,7 +31,11 @@ EPS = 1e-8  # of the layer norms, as in the authors' code
 
 
 def init_params(rng, *, n_items, max_len, dim, n_blocks, norm="pre", dtype="float32") -> Tree:
-    """Draw the parameters: {"items" (V + 1, D), "positions" (L, D), "blocks": [...], "norm"}."""
+    """Draw the parameters: {"items" (V + 1, D), "positions" (L, D), "blocks": [...], "norm"}.
+
+    The two tables are normal with standard deviation 0.02, for either norm. (The authors' code
+    leaves them to TensorFlow's default, which for L=200, D=50 makes positions four times larger.)
+    """
 
     def table(rows):
         return rng.normal(0, 0.02, (rows, dim)).astype(dtype)
@@ -84,10 +94,9 @@ def encode(params: Tree, ids: np.ndarray, *, n_heads, norm="pre", dropout_p=0.0,
     output : (B, L, D)
     backward : d_output (B, L, D) -> grads
     """
-    if ids.shape[-1] > len(params["positions"]):
-        raise ValueError(
-            f"ids has {ids.shape[-1]} columns, but there are {len(params['positions'])} positions"
-        )
+    n_positions = len(params["positions"])
+    if ids.ndim != 2 or not 1 <= ids.shape[1] <= n_positions:
+        raise ValueError(f"ids has shape {ids.shape}, but must be (B, 1..{n_positions})")
     settings = block_settings(ids, n_heads) | {"dropout_p": dropout_p, "rng": rng}
     block = BLOCKS[norm]
     real = (ids != 0)[..., None]
@@ -138,10 +147,10 @@ def catalogue_loss(params: Tree, ids, targets, *, total=None, **settings):
     backward : d_output () -> grads
     """
     hidden, back_encode = encode(params, ids, **settings)
-    wanted = np.nonzero(targets)
+    wanted = np.nonzero(targets)  # N places in (B, L)
     logits, back_linear = linear(hidden[wanted], params["items"][1:].T)
     loss, back_loss = cross_entropy(logits, targets[wanted] - 1, reduction="sum")
-    total = max(len(wanted[0]), 1) if total is None else total
+    total = max(len(wanted[0]) if total is None else int(total), 1)
 
     def backward(d_output=1.0):
         d_wanted, d_table, _ = back_linear(back_loss(d_output / total))
@@ -164,21 +173,22 @@ def sampled_loss(params: Tree, ids, targets, negatives, *, total=None, **setting
     counts as one target, as in the paper, section III-E.
     """
     hidden, back_encode = encode(params, ids, **settings)
-    wanted = np.nonzero(targets)
-    candidates = np.concatenate([targets[wanted][:, None], negatives[wanted]], axis=1)
-    vectors, back_vectors = embedding(candidates, params["items"])
-    query = hidden[wanted][:, :, None]
-    logits = (vectors @ query)[..., 0]
+    wanted = np.nonzero(targets)  # N places in (B, L)
+    candidates = np.concatenate([targets[wanted][:, None], negatives[wanted]], axis=1)  # (N, 1+K)
+    vectors, back_vectors = embedding(candidates, params["items"])  # (N, 1 + K, D)
+    query = hidden[wanted][:, None]  # (N, 1, D)
+    logits = (vectors * query).sum(axis=-1)  # (N, 1 + K)
     labels = np.zeros_like(logits)
     labels[:, 0] = 1
     loss, back_loss = binary_cross_entropy_with_logits(logits, labels, reduction="sum")
-    total = max(len(wanted[0]), 1) if total is None else total
+    total = max(len(wanted[0]) if total is None else int(total), 1)
 
     def backward(d_output=1.0):
-        d_logits = back_loss(d_output / total)[0][..., None]
-        d_query = (d_logits * vectors).sum(axis=1)
+        d_logits, _ = back_loss(d_output / total)
+        d_products = d_logits[..., None]  # (N, 1 + K, 1)
+        d_query = (d_products * vectors).sum(axis=1)  # (N, D)
         grads = back_encode(scatter(d_query, wanted, hidden))
-        grads["items"] += back_vectors(d_logits * query.swapaxes(1, 2))
+        grads["items"] += back_vectors(d_products * query)
         return grads
 
     return loss / total, backward
@@ -205,8 +215,8 @@ def attention_maps(params: Tree, ids: np.ndarray, *, n_heads, norm="pre") -> np.
     x, _ = embed(params, ids)
     maps = []
     for block_params in params["blocks"]:
-        query, _ = normalize(block_params["attention_norm"], x, EPS)
-        key = x if norm == "paper" else query
+        normed, _ = normalize(block_params["attention_norm"], x, EPS)
+        query, key = ATTENDS[norm](x, normed)
         weights, _ = multi_head_attention_weights(
             block_params["attention"], query, key, n_heads=n_heads, mask=settings["mask"]
         )

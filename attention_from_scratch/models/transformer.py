@@ -3,7 +3,7 @@
 import numpy as np
 
 from attention_from_scratch.ops import dropout, layer_norm, multi_head_attention, relu
-from attention_from_scratch.ops.attention import project
+from attention_from_scratch.ops.linear import project
 from attention_from_scratch.tree import Tree
 
 
@@ -111,6 +111,9 @@ def paper_block(params: Tree, x: np.ndarray, *, n_heads, mask, dropout_p=0.0, rn
 
 
 BLOCKS = {"pre": pre_norm_block, "paper": paper_block}
+
+# What attends to what in each block: of x and its normalised form, (query, key).
+ATTENDS = {"pre": lambda x, normed: (normed, normed), "paper": lambda x, normed: (normed, x)}
 
 
 def normalize(params: Tree, x: np.ndarray, eps: float):

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from attention_from_scratch.ops.contract import check_floats
+from attention_from_scratch.ops.contract import check_d_output, check_floats
 from attention_from_scratch.ops.special import erfc
 
 
@@ -21,18 +21,21 @@ def relu(x):
     backward : d_output (...) -> d_x (...)
     """
     check_floats(x=x)
-    positive = x.real > 0
+    off = x.real <= 0
+    output = np.where(off, 0, x)
 
     def backward(d_output):
-        return np.where(positive, d_output, 0)
+        check_d_output(d_output, output)
+        return np.where(off, 0, d_output)
 
-    return np.where(positive, x, 0), backward
+    return output, backward
 
 
 def sigmoid(x):
-    """s = 1 / (1 + exp(-x)). Its slope is s (1 - s).
+    """s = 1 / (1 + exp(-x)). Its slope is s (1 - s) = exp(-x) / (1 + exp(-x))^2.
 
-    Written with exp(-|x|), which never overflows.
+    Both are written with exp(-|x|), which never overflows; in 1 - s all digits would be lost where
+    s is near 1.
 
     Parameters
     ----------
@@ -49,7 +52,8 @@ def sigmoid(x):
     output = np.where(positive, 1, small) / (1 + small)
 
     def backward(d_output):
-        return d_output * output * (1 - output)
+        check_d_output(d_output, output)
+        return d_output * small / (1 + small) ** 2
 
     return output, backward
 
@@ -70,6 +74,7 @@ def tanh(x):
     output = np.tanh(x)
 
     def backward(d_output):
+        check_d_output(d_output, output)
         return d_output * (1 - output * output)
 
     return output, backward
@@ -104,18 +109,21 @@ def gelu(x, *, approximate="none"):
     check_floats(x=x)
     if approximate == "none":
         phi = np.exp(-x * x / 2) / math.sqrt(2 * math.pi)
-        cumulative = erfc(-x / math.sqrt(2)) / 2
-        slope = cumulative + x * phi
+        share = erfc(-x / math.sqrt(2)) / 2
+        slope = share + x * phi
     elif approximate == "tanh":
         c = math.sqrt(2 / math.pi)
         t = np.tanh(c * (x + 0.044715 * x * x * x))
-        d_u = c * (1 + 3 * 0.044715 * x * x)
-        cumulative = (1 + t) / 2
-        slope = cumulative + x * (1 - t * t) * d_u / 2
+        slope_of_u = c * (1 + 3 * 0.044715 * x * x)
+        share = (1 + t) / 2
+        slope = share + x * (1 - t * t) * slope_of_u / 2
     else:
         raise ValueError(f"approximate was {approximate!r}, but must be 'none' or 'tanh'")
 
+    output = x * share
+
     def backward(d_output):
+        check_d_output(d_output, output)
         return d_output * slope
 
-    return x * cumulative, backward
+    return output, backward

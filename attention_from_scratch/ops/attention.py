@@ -2,9 +2,16 @@
 
 import math
 
-from attention_from_scratch.ops.contract import check_floats, check_mask, check_width, unbroadcast
+from attention_from_scratch.ops.contract import (
+    check_d_output,
+    check_floats,
+    check_mask,
+    check_matrix,
+    check_width,
+    unbroadcast,
+)
 from attention_from_scratch.ops.dropout import dropout
-from attention_from_scratch.ops.linear import linear
+from attention_from_scratch.ops.linear import project
 from attention_from_scratch.ops.softmax import softmax
 
 
@@ -35,7 +42,7 @@ def attention_weights(query, key, *, mask=None, scale=None):
     Returns
     -------
     output : (..., L_query, L_key)
-        Rows sum to 1.
+        Rows sum to 1, but for those that are masked altogether.
     backward : d_output (..., L_query, L_key) -> d_query, d_key
 
     Source: Vaswani et al., Attention Is All You Need (2017), eq. (1).
@@ -50,6 +57,7 @@ def attention_weights(query, key, *, mask=None, scale=None):
     weights, back_softmax = softmax(scores, where=mask)
 
     def backward(d_weights):
+        check_d_output(d_weights, weights)
         d_scores = scale * back_softmax(d_weights)
         d_query = d_scores @ key
         d_key = transpose(d_scores) @ query
@@ -100,6 +108,7 @@ def scaled_dot_product_attention(
     output = kept @ value
 
     def backward(d_output):
+        check_d_output(d_output, output)
         d_kept = unbroadcast(d_output @ transpose(value), kept.shape)
         d_value = unbroadcast(transpose(kept) @ d_output, value.shape)
         d_query, d_key = back_weights(back_dropout(d_kept))
@@ -197,19 +206,6 @@ def multi_head_attention_weights(params, query, key, *, n_heads, mask=None, scal
     return weights, backward
 
 
-def project(params, x):
-    """`linear` over a tree: backward gives grads (like params), d_x. None is the identity."""
-    if params is None:
-        return x, lambda d_output: (None, d_output)
-    output, back_linear = linear(x, **params)
-
-    def backward(d_output):
-        d_x, d_weight, d_bias = back_linear(d_output)
-        return {"weight": d_weight, "bias": d_bias}, d_x
-
-    return output, backward
-
-
 def split_heads(x, n_heads):
     """(..., L, D) -> (..., H, L, D / H)."""
     *batch, length, width = x.shape
@@ -229,10 +225,3 @@ def over_heads(mask):
     if getattr(mask, "ndim", 0) <= 2:
         return mask
     return mask[..., None, :, :]
-
-
-def check_matrix(**arrays):
-    """Raise unless each array has a position axis and a feature axis."""
-    for name, array in arrays.items():
-        if array.ndim < 2:
-            raise ValueError(f"{name} has shape {array.shape}, but must be (..., length, width)")

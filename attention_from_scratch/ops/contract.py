@@ -29,8 +29,8 @@ def check_floats(**arrays):
 
 def check_ids(name, ids, n_rows, holder):
     """Raise unless `ids` are integers in 0..n_rows-1; `holder` says what has the rows."""
-    if not np.issubdtype(np.asarray(ids).dtype, np.integer):
-        raise TypeError(f"{name} has dtype {np.asarray(ids).dtype}, but must be integers")
+    if not np.issubdtype(ids.dtype, np.integer):
+        raise TypeError(f"{name} has dtype {ids.dtype}, but must be integers")
     wrong = ids[(ids < 0) | (ids >= n_rows)]
     if wrong.size:
         raise ValueError(
@@ -59,11 +59,38 @@ def check_width(name, array, width, meaning):
         raise ValueError(f"{name} has shape {array.shape}, but its last axis must be {meaning}")
 
 
+def check_d_output(d_output, output):
+    """Raise unless d_output is like the output; for a scalar a plain number will do."""
+    if np.ndim(output) == 0 and type(d_output) in (int, float):
+        return
+    if np.shape(d_output) != np.shape(output):
+        raise ValueError(
+            f"d_output has shape {np.shape(d_output)}, but the output has {np.shape(output)}"
+        )
+    if d_output.dtype != output.dtype:
+        raise TypeError(f"d_output has dtype {d_output.dtype}, but the output has {output.dtype}")
+
+
+def check_same_shape(name, array, shape):
+    """Raise unless `array` has exactly this shape."""
+    if np.shape(array) != tuple(shape):
+        raise ValueError(f"{name} has shape {np.shape(array)}, but must be {tuple(shape)}")
+
+
+def check_matrix(**arrays):
+    """Raise unless each array has a position axis and a feature axis."""
+    for name, array in arrays.items():
+        if array.ndim < 2:
+            raise ValueError(f"{name} has shape {array.shape}, but must be (..., length, width)")
+
+
 def unbroadcast(d_x, shape):
     """Undo a broadcast: sum d_x over the axes along which x of this shape was repeated.
 
     Where one entry of x was used many times, its gradient is the sum over its uses.
     """
+    if d_x.shape == tuple(shape):
+        return d_x
     extra = d_x.ndim - len(shape)
     d_x = d_x.sum(axis=tuple(range(extra)))
     stretched = tuple(i for i, n in enumerate(shape) if n == 1 and d_x.shape[i] != 1)

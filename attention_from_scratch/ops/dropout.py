@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from attention_from_scratch.ops.contract import check_floats, check_mask
+from attention_from_scratch.ops.contract import check_d_output, check_floats, check_mask
 
 
 def dropout(x, *, p, rng=None, keep=None):
@@ -37,9 +37,11 @@ def dropout(x, *, p, rng=None, keep=None):
             return x, lambda d_output: d_output
         keep = rng.random(x.shape, dtype=np.float32) >= p
 
-    factor = np.where(keep, 1 / (1 - p), 0).astype(x.real.dtype)
+    factor = keep * x.real.dtype.type(1 / (1 - p))
+    output = x * factor
 
     def backward(d_output):
+        check_d_output(d_output, output)
         return d_output * factor
 
-    return x * factor, backward
+    return output, backward

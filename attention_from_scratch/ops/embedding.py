@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from attention_from_scratch.ops.contract import check_floats, check_ids
+from attention_from_scratch.ops.contract import check_d_output, check_floats, check_ids
 
 
 def embedding(ids, weight, *, padding_id=0):
@@ -46,6 +46,7 @@ def embedding(ids, weight, *, padding_id=0):
         output = np.where((ids != padding_id)[..., None], output, 0)
 
     def backward(d_output):
+        check_d_output(d_output, output)
         d_weight = np.zeros_like(weight)
         np.add.at(d_weight, ids, d_output)
         if padding_id is not None:

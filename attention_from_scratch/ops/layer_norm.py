@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from attention_from_scratch.ops.contract import check_floats
+from attention_from_scratch.ops.contract import check_d_output, check_floats
 
 
 def layer_norm(x, weight, bias, *, eps=1e-5):
@@ -18,7 +18,8 @@ def layer_norm(x, weight, bias, *, eps=1e-5):
 
         d_x = (d_z - mean(d_z) - z * mean(d_z * z)) / s
 
-    The two means take out of d_z what the normalisation makes impossible: a shift and a stretch.
+    The two means take out of d_z what the normalisation makes impossible: a shift and, but for eps,
+    a stretch.
 
     Parameters
     ----------
@@ -35,7 +36,10 @@ def layer_norm(x, weight, bias, *, eps=1e-5):
     Source: Ba, Kiros & Hinton, Layer Normalization (2016), eq. (4).
     """
     check_floats(x=x, weight=weight, bias=bias)
+    if x.ndim == 0:
+        raise ValueError("x has no axis, but must be (..., D)")
     width = x.shape[-1]
+    eps = float(eps)
     for name, array in (("weight", weight), ("bias", bias)):
         if array is not None and array.shape != (width,):
             raise ValueError(f"{name} has shape {array.shape}, but x {x.shape} needs ({width},)")
@@ -47,6 +51,7 @@ def layer_norm(x, weight, bias, *, eps=1e-5):
     output = output if bias is None else output + bias
 
     def backward(d_output):
+        check_d_output(d_output, output)
         d_z = d_output if weight is None else d_output * weight
         d_x = d_z - d_z.mean(axis=-1, keepdims=True) - z * (d_z * z).mean(axis=-1, keepdims=True)
         positions = tuple(range(x.ndim - 1))

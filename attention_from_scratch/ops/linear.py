@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from attention_from_scratch.ops.contract import check_floats, check_width
+from attention_from_scratch.ops.contract import check_d_output, check_floats, check_width
 
 
 def linear(x, weight, bias=None):
@@ -44,11 +44,25 @@ def linear(x, weight, bias=None):
     output = x @ weight if bias is None else x @ weight + bias
 
     def backward(d_output):
+        check_d_output(d_output, output)
         positions = int(np.prod(x.shape[:-1]))
         d_rows = d_output.reshape(positions, n_out)
         d_x = d_output @ weight.T
         d_weight = x.reshape(positions, n_in).T @ d_rows
         d_bias = None if bias is None else d_rows.sum(axis=0)
         return d_x, d_weight, d_bias
+
+    return output, backward
+
+
+def project(params, x):
+    """`linear` over a tree: backward gives grads (like params), d_x. None is the identity."""
+    if params is None:
+        return x, lambda d_output: (None, d_output)
+    output, back_linear = linear(x, **params)
+
+    def backward(d_output):
+        d_x, d_weight, d_bias = back_linear(d_output)
+        return {"weight": d_weight, "bias": d_bias}, d_x
 
     return output, backward

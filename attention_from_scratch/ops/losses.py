@@ -2,7 +2,12 @@
 
 import numpy as np
 
-from attention_from_scratch.ops.contract import check_floats, check_ids
+from attention_from_scratch.ops.contract import (
+    check_d_output,
+    check_floats,
+    check_ids,
+    check_same_shape,
+)
 from attention_from_scratch.ops.softmax import log_softmax
 
 
@@ -46,30 +51,33 @@ def cross_entropy(
     Inception Architecture (2016), section 7.
     """
     check_floats(logits=logits)
-    targets = np.asarray(targets)
     if logits.ndim == 0:
-        raise ValueError("logits has no axis, but must be (..., classes)")
-    n_classes = logits.shape[-1]
+        raise ValueError("logits has no axis, but must be (..., V)")
+    targets, n_classes = np.asarray(targets), logits.shape[-1]
     check_same_shape("targets", targets, logits.shape[:-1])
+    label_smoothing = float(label_smoothing)
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"label_smoothing was {label_smoothing}, but must be between 0 and 1")
     counted = np.ones(targets.shape, bool) if ignore_index is None else targets != ignore_index
     check_ids("targets", targets[counted], n_classes, f"logits have {n_classes} classes")
-    safe_targets = np.where(counted, targets, 0)[..., None]
-    weights = reduction_weights(counted, position_weights, reduction, logits.real.dtype)
+    at_target = np.where(counted, targets, 0)[..., None]
+    weights = reduction_weights(counted, position_weights, reduction, logits)
 
     log_p, _ = log_softmax(logits)
-    surprise = -np.take_along_axis(log_p, safe_targets, axis=-1)[..., 0]
+    surprise = -np.take_along_axis(log_p, at_target, axis=-1)[..., 0]
     if label_smoothing > 0:
         surprise = (1 - label_smoothing) * surprise - label_smoothing * log_p.mean(axis=-1)
-    loss = (weights * np.where(weights == 0, 0, surprise)).sum()  # 0 * inf would be NaN
+    loss = (weights * np.where(weights == 0, 0, surprise)).sum()  # what does not count may be inf
 
     def backward(d_output=1.0):
+        check_d_output(d_output, loss)
         # p - q: q is label_smoothing / V everywhere, and 1 - label_smoothing more at the target
         d_logits = np.exp(log_p) - label_smoothing / n_classes
-        at_target = np.take_along_axis(d_logits, safe_targets, axis=-1) - (1 - label_smoothing)
-        np.put_along_axis(d_logits, safe_targets, at_target, axis=-1)
-        return d_logits * (d_output * weights)[..., None]
+        p_minus_q = np.take_along_axis(d_logits, at_target, axis=-1) - (1 - label_smoothing)
+        np.put_along_axis(d_logits, at_target, p_minus_q, axis=-1)
+        d_logits *= (d_output * weights)[..., None]
+        d_logits[weights == 0] = 0
+        return d_logits
 
     return loss, backward
 
@@ -100,15 +108,16 @@ def binary_cross_entropy_with_logits(logits, targets, *, position_weights=None, 
     """
     check_floats(logits=logits, targets=targets)
     check_same_shape("targets", targets, logits.shape)
-    counted = np.ones(logits.shape, bool)
-    weights = reduction_weights(counted, position_weights, reduction, logits.real.dtype)
+    weights = reduction_weights(np.ones(logits.shape, bool), position_weights, reduction, logits)
 
+    logits = np.where(weights == 0, 0, logits)  # what does not count may be inf
     positive = logits.real > 0
     small = np.exp(np.where(positive, -logits, logits))
     losses = np.where(positive, logits, 0) - targets * logits + np.log1p(small)
     loss = (weights * losses).sum()
 
     def backward(d_output=1.0):
+        check_d_output(d_output, loss)
         sigmoid = np.where(positive, 1, small) / (1 + small)
         d_losses = d_output * weights
         return d_losses * (sigmoid - targets), -d_losses * logits
@@ -116,21 +125,18 @@ def binary_cross_entropy_with_logits(logits, targets, *, position_weights=None, 
     return loss, backward
 
 
-def reduction_weights(counted, position_weights, reduction, dtype):
+def reduction_weights(counted, position_weights, reduction, logits):
     """The factors that turn a plain sum of losses into the reduction asked for."""
-    weights = counted.astype(dtype)
+    weights = counted.astype(logits.real.dtype)
     if position_weights is not None:
+        check_floats(logits=logits.real, position_weights=position_weights)
         check_same_shape("position_weights", position_weights, counted.shape)
-        weights = np.where(counted, position_weights, 0).astype(dtype)
+        if not (np.isfinite(position_weights) & (position_weights >= 0)).all():
+            raise ValueError("position_weights holds a number that is negative or not finite")
+        weights = np.where(counted, position_weights, 0)
     if reduction == "sum":
         return weights
     if reduction == "mean":
         total = weights.sum()
         return weights / total if total > 0 else weights
     raise ValueError(f"reduction was {reduction!r}, but must be 'mean' or 'sum'")
-
-
-def check_same_shape(name, array, shape):
-    """Raise unless `array` has exactly this shape."""
-    if np.shape(array) != tuple(shape):
-        raise ValueError(f"{name} has shape {np.shape(array)}, but must be {tuple(shape)}")

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from attention_from_scratch.ops.contract import check_floats, check_mask
+from attention_from_scratch.ops.contract import check_d_output, check_floats, check_mask
 
 
 def softmax(x, *, axis=-1, where=None):
@@ -25,7 +25,7 @@ def softmax(x, *, axis=-1, where=None):
         A softmax of one number is always 1: it acts on a row, not on an entry.
     where : bool, broadcasts to x
         Entries that take part; the others get weight 0 and gradient 0. A row in which nothing takes
-        part is all zeros. Named as in `jax.nn.softmax`.
+        part is all zeros, and so is one of -inf only. Named as in `jax.nn.softmax`.
 
     Returns
     -------
@@ -43,6 +43,7 @@ def softmax(x, *, axis=-1, where=None):
     weights = exponentials / np.where(total.real == 0, 1, total)
 
     def backward(d_weights):
+        check_d_output(d_weights, weights)
         mean = (d_weights * weights).sum(axis=axis, keepdims=True)
         return weights * (d_weights - mean)
 
@@ -72,6 +73,7 @@ def log_softmax(x, *, axis=-1):
     output = shifted - np.log(np.exp(shifted).sum(axis=axis, keepdims=True))
 
     def backward(d_output):
+        check_d_output(d_output, output)
         return d_output - np.exp(output) * d_output.sum(axis=axis, keepdims=True)
 
     return output, backward

@@ -47,13 +47,14 @@ def erfc(x):
     """
     negative = x.real < 0
     x = np.where(negative, -x, x)
+    x = np.where(x.real > 28, 28, x)  # erfc(28) is 0 already; exp would overflow further out
     r = (SCALE - x) / (SCALE + x)
     p = np.zeros_like(x)
     for coefficient in POLYNOMIAL:
         p = p * r + coefficient
     # exp(-x^2) with x^2 = n^2 + (x - n)(x + n): n^2 is exact for n on a grid of 1/16, and the
     # small rest loses nothing, where the rounding of a large x^2 would cost x^2 units of eps.
-    n = np.minimum(np.rint(16 * x.real) / 16, 28)  # erfc(28) is 0; further out the rest overflows
+    n = np.rint(16 * x.real) / 16
     gaussian = np.exp(-n * n) * np.exp(-(x - n) * (x + n))
     tail = gaussian * (2 * p / (SCALE + x) ** 2 + 1 / (math.sqrt(math.pi) * (SCALE + x)))
     return np.where(negative, 2 - tail, tail)

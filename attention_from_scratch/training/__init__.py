@@ -5,6 +5,7 @@ from attention_from_scratch.training.checkpoint import load_model, replace_file,
 from attention_from_scratch.training.loop import Training, train
 from attention_from_scratch.training.negatives import draw_negatives
 from attention_from_scratch.training.optimizer import Adam, clip_gradients
+from attention_from_scratch.training.streams import stream
 from attention_from_scratch.training.threads import available_cores, shard_pool
 
 __all__ = [
@@ -21,5 +22,6 @@ __all__ = [
     "save_model",
     "shard_of",
     "shard_pool",
+    "stream",
     "train",
 ]

@@ -15,8 +15,8 @@ DESCRIPTION = "description"
 def save_model(path: str | Path, params: Tree, description: dict) -> None:
     """Write a tree and a JSON-able description to one .npz file, all of it or nothing."""
     arrays = {f"params.{name}": leaf for name, leaf in tree_leaves(params)}
-    numbers = np.generic.item  # JSON knows no int64
-    arrays[DESCRIPTION] = np.array(json.dumps(description, default=numbers))
+    # JSON knows no int64: a NumPy number goes in as a plain one.
+    arrays[DESCRIPTION] = np.array(json.dumps(description, default=np.generic.item))
 
     def write(temporary):
         with open(temporary, "wb") as file:

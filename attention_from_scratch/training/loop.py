@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from attention_from_scratch.training.optimizer import Adam, clip_gradients
+from attention_from_scratch.training.streams import stream
 from attention_from_scratch.training.threads import shard_pool
 from attention_from_scratch.tree import Tree, tree_map, tree_sum
 
@@ -123,7 +124,7 @@ def batch_gradients(loss, params, shards, parallel, seed, step):
 
     def run(numbered):
         index, shard = numbered
-        rng = np.random.default_rng((seed, step, index))
+        rng = stream(seed, "shard", step, index)
         # What overflows shows in the loss, and that is an error with a name.
         with np.errstate(over="ignore", invalid="ignore"):
             value, backward = loss(params, shard, rng=rng, total=total)

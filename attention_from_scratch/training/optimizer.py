@@ -26,6 +26,13 @@ class Adam:
     def __init__(self, params: Tree, *, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0):
         if not lr > 0:
             raise ValueError(f"lr was {lr}, but must be above 0")
+        if not all(0 <= beta < 1 for beta in betas):
+            raise ValueError(f"betas were {betas}, but must be at least 0 and below 1")
+        if not (eps > 0 and weight_decay >= 0):
+            raise ValueError(
+                f"eps was {eps} and weight_decay {weight_decay}, "
+                "but must be above 0, and at least 0"
+            )
         self.lr, self.betas, self.eps, self.weight_decay = lr, betas, eps, weight_decay
         self.step_count = 0
         self.mean = tree_map(np.zeros_like, params)
@@ -39,6 +46,8 @@ class Adam:
         correction = (1 - beta2**self.step_count) ** 0.5
 
         def update(param, grad, mean, square):
+            if grad.shape != param.shape:
+                raise ValueError(f"a gradient has shape {grad.shape}, its parameter {param.shape}")
             mean += (1 - beta1) * (grad - mean)
             square += (1 - beta2) * (grad * grad - square)
             if self.weight_decay and param.ndim > 1:
@@ -53,7 +62,8 @@ def clip_gradients(grads: Tree, max_norm: float) -> tuple[Tree, float]:
 
     Returns the gradients and the norm they had. The direction stays (Pascanu et al. 2013).
     """
-    norm = float(np.sqrt(sum(float((leaf**2).sum()) for _, leaf in tree_leaves(grads))))
+    squares = (np.square(leaf, dtype=np.float64).sum() for _, leaf in tree_leaves(grads))
+    norm = float(np.sqrt(sum(squares)))
     if norm <= max_norm:
         return grads, norm
     return tree_map(lambda leaf: leaf * (max_norm / norm), grads), norm

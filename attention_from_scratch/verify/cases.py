@@ -30,7 +30,10 @@ class Case:
 
 
 def op_cases(seed: int = 0, dtype: str = "float64") -> list[Case]:
-    """All ops in the forms that matter; dimensions pairwise distinct, so a swapped axis shows."""
+    """All ops in the forms that matter.
+
+    Dimensions differ wherever the op lets them, so that a swapped axis shows.
+    """
     rng = np.random.default_rng(seed)
 
     def normal(*shape):
@@ -59,6 +62,7 @@ def op_cases(seed: int = 0, dtype: str = "float64") -> list[Case]:
     logits, targets = normal(2, 3, 7), rng.integers(0, 7, (2, 3))
     probabilities = rng.random((2, 3, 7)).astype(dtype)
     weights = rng.random((2, 3)).astype(dtype)
+    entry_weights = rng.random((2, 3, 7)).astype(dtype)
     attention = ops.scaled_dot_product_attention
     cross_entropy, binary = ops.cross_entropy, ops.binary_cross_entropy_with_logits
 
@@ -78,13 +82,23 @@ def op_cases(seed: int = 0, dtype: str = "float64") -> list[Case]:
         Case(ops.log_softmax, (x,)),
         Case(ops.layer_norm, (x, normal(5), normal(5)), note="eps 1e-5"),
         Case(ops.layer_norm, (x, None, None), {"eps": 1e-8}, "no weight, eps 1e-8"),
+        Case(ops.layer_norm, (x, normal(5), None), note="no bias"),
+        Case(ops.layer_norm, (x, None, normal(5)), note="bias alone"),
         Case(ops.dropout, (x,), {"p": 0.4, "keep": flags(2, 3, 5)}),
         Case(cross_entropy, (logits, targets), note="mean"),
         Case(cross_entropy, (logits, targets), {"reduction": "sum"}, "sum"),
         Case(cross_entropy, (logits, targets), {"ignore_index": int(targets[0, 0])}, "ignore"),
         Case(cross_entropy, (logits, targets), {"label_smoothing": 0.1}, "label smoothing"),
         Case(cross_entropy, (logits, targets), {"position_weights": weights}, "weighted"),
+        Case(
+            cross_entropy,
+            (logits, targets),
+            {"label_smoothing": 0.1, "ignore_index": int(targets[1, 2])},
+            "label smoothing, ignore",
+        ),
+        Case(cross_entropy, (logits, np.full((2, 3), -1)), {"ignore_index": -1}, "all ignored"),
         Case(binary, (logits, probabilities), note="mean"),
+        Case(binary, (logits, probabilities), {"position_weights": entry_weights}, "weighted"),
         Case(binary, (logits, probabilities), {"reduction": "sum"}, "sum"),
         Case(ops.attention_weights, (query, key), note="cross"),
         Case(attention, (query, key, value), note="cross"),
@@ -98,6 +112,7 @@ def op_cases(seed: int = 0, dtype: str = "float64") -> list[Case]:
             {"dropout_p": 0.3, "keep": flags(2, 3, 6)},
             "dropout",
         ),
+        Case(attention, (query[0], key[0], value), note="more values than weights"),
         Case(ops.multi_head_attention, (heads, wide, wide, wide), {"n_heads": 1}, "1 head"),
         Case(ops.multi_head_attention, (heads, wide, memory, memory), {"n_heads": 3}, "3 heads"),
         Case(
@@ -105,6 +120,12 @@ def op_cases(seed: int = 0, dtype: str = "float64") -> list[Case]:
             (heads, memory, memory, memory),
             {"n_heads": 2, "mask": causal[:5, :5] & padding},
             "2 heads, causal, padding",
+        ),
+        Case(
+            ops.multi_head_attention,
+            (heads, wide, memory, memory),
+            {"n_heads": 2, "dropout_p": 0.3, "keep": flags(2, 2, 4, 5)},
+            "dropout",
         ),
         Case(
             ops.multi_head_attention,

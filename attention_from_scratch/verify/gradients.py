@@ -67,27 +67,37 @@ def check_gradients(
         wrong shape or dtype, another answer when called again. Inputs and d_output are read-only,
         so an op that writes to them ends in NumPy's own error.
     """
-    rng = np.random.default_rng([seed, 1])  # not the numbers that default_rng(seed) gave the inputs
+    rng = np.random.default_rng([seed, 1])  # not the stream that the inputs may come from
     inputs = [tree_map(frozen, value) for value in inputs]
     output, backward = op(*inputs, **keywords)
-    is_scalar = np.ndim(output) == 0
-    d_output = np.ones(()) if is_scalar else frozen(rng.standard_normal(output.shape))
-    as_given = () if is_scalar else (frozen(d_output.astype(output.dtype)),)
-
+    d_output = frozen(rng.standard_normal(np.shape(output)).astype(output.dtype))
     checked = [i for i, value in enumerate(inputs) if is_differentiable(value)]
-    gradients = as_tuple(backward(*as_given), len(checked))
-    for first, second in zip(gradients, as_tuple(backward(*as_given), len(checked)), strict=True):
-        tree_map(require_equal, first, second)
+    if not checked:
+        raise ValueError(f"none of the {len(inputs)} inputs holds floats: there is no gradient")
+    require_dtype(output, inputs)
+    gradients = differentiable_only(backward(d_output), inputs)
+    first = tree_map(np.copy, gradients)
+    disturb(op, inputs, keywords, backward, d_output)
+    tree_map(require_equal, first, gradients)
+    tree_map(require_equal, first, differentiable_only(backward(d_output), inputs))
+    if np.ndim(output) == 0:  # a loss: no argument means 1
+        for without, with_one in zip(
+            differentiable_only(backward(), inputs),
+            differentiable_only(backward(output.dtype.type(1)), inputs),
+            strict=True,
+        ):
+            tree_map(require_equal, without, with_one)
 
     def contracted(position):
         def function(value):
-            kind = next(leaf for _, leaf in tree_leaves(value)).dtype
+            dtype = next(leaf for _, leaf in tree_leaves(value)).dtype
             moved = [
-                tree_map(lambda leaf: leaf.astype(kind), other) if i in checked else other
+                tree_map(lambda leaf: leaf.astype(dtype), other) if i in checked else other
                 for i, other in enumerate(inputs)
             ]
             moved[position] = value
-            return (op(*moved, **keywords)[0] * d_output).sum()
+            given = {name: as_real(keyword, dtype) for name, keyword in keywords.items()}
+            return (op(*moved, **given)[0] * d_output).sum()
 
         return function
 
@@ -110,7 +120,7 @@ def check_gradients(
 
 
 def compare(function, value, gradient, derivative, projections, rng) -> list[tuple]:
-    """For each leaf: (path, what backward says, what is measured, the size of the leaf's entries).
+    """For each leaf: (path, what backward says, what is measured).
 
     Both are arrays of the leaf's shape, or of (projections,).
     """
@@ -124,21 +134,20 @@ def compare(function, value, gradient, derivative, projections, rng) -> list[tup
         said, measured = [], []
         for v in directions:
             measured.append(derivative(function, value, rebuild(value, zeros | {path: v})))
-            said.append(float((d_leaf[v != 0] * v[v != 0]).sum()))  # a NaN stays in its entry
+            moved = v != 0  # so that a NaN stays in its entry
+            said.append(float((d_leaf[moved] * v[moved]).sum()))
         shape = (projections,) if projections else d_leaf.shape
         said, measured = np.reshape(said, shape), np.reshape(measured, shape)
-        # A projection is a sum of entries times normal numbers: its size is the gradient's norm.
-        size = np.sqrt((d_leaf**2).sum()) if projections else np.abs(measured).max(initial=0)
-        compared.append((path, said, measured, float(size)))
+        compared.append((path, said, measured))
     return compared
 
 
 def to_rows(name, method, tolerance, compared) -> list[GradientRow]:
     """Rows of one input, all relative to the largest size among its leaves."""
-    scale = max((size for *_, size in compared), default=0) or 1.0
+    scale = max((float(np.abs(measured).max(initial=0)) for *_, measured in compared)) or 1.0
     return [
         GradientRow(f"{name}.{path}" if path else name, method, tolerance, said, measured, scale)
-        for path, said, measured, _ in compared
+        for path, said, measured in compared
         if said.size
     ]
 
@@ -150,22 +159,63 @@ def frozen(array):
     return copy
 
 
+def as_real(keyword, dtype):
+    """A float array among the keywords, in the precision of the inputs."""
+    if isinstance(keyword, np.ndarray) and np.issubdtype(keyword.dtype, np.floating):
+        return keyword.astype(np.empty(0, dtype).real.dtype)
+    return keyword
+
+
 def is_differentiable(value) -> bool:
     """Whether the input is a float array, or a tree of them."""
     return any(np.issubdtype(leaf.dtype, np.floating) for _, leaf in tree_leaves(value))
 
 
-def as_tuple(gradients, expected) -> tuple:
-    """The gradients in a tuple, without the None of an argument that was None."""
-    if not isinstance(gradients, tuple):
-        gradients = (gradients,)
-    gradients = tuple(g for g in gradients if g is not None)
-    if len(gradients) != expected:
+def differentiable_only(gradients, inputs) -> list:
+    """The gradients of the float inputs, after a look at the places of all.
+
+    There has to be one for each positional input that is not of integers, in their order: None for
+    an input that was None.
+    """
+    gradients = gradients if isinstance(gradients, tuple) else (gradients,)
+    expected = [value for value in inputs if value is None or is_differentiable(value)]
+    while len(gradients) > len(expected) and gradients[-1] is None:
+        gradients = gradients[:-1]  # of an optional argument that was left out
+    if len(gradients) != len(expected):
         raise GradientError(
-            f"backward returned {len(gradients)} gradients, but the op has {expected} "
-            "differentiable inputs"
+            f"backward returned {len(gradients)} gradients, but the op has {len(expected)} "
+            "differentiable inputs (None counts)"
         )
-    return gradients
+    for index, (gradient, value) in enumerate(zip(gradients, expected, strict=True)):
+        if (gradient is None) != (value is None):
+            raise GradientError(
+                f"gradient {index + 1} of {len(expected)} is {describe(gradient)}, "
+                f"but its input is {describe(value)}"
+            )
+    return [gradient for gradient in gradients if gradient is not None]
+
+
+def describe(value) -> str:
+    """What stands in a place."""
+    return "None" if value is None else "not None"
+
+
+def disturb(op, inputs, keywords, backward, d_output) -> None:
+    """Use the op and its backward for something else: neither may remember it."""
+    others = [
+        tree_map(lambda leaf: frozen(2 * leaf), value) if is_differentiable(value) else value
+        for value in inputs
+    ]
+    op(*others, **keywords)
+    backward(frozen(d_output + d_output))
+
+
+def require_dtype(output, inputs) -> None:
+    """Raise unless the output has the dtype of the float inputs."""
+    for value in filter(is_differentiable, inputs):
+        dtype = next(leaf for _, leaf in tree_leaves(value)).dtype
+        if output.dtype != dtype:
+            raise GradientError(f"the output has dtype {output.dtype}, but the inputs have {dtype}")
 
 
 def require_alike(name, value, gradient):
@@ -186,7 +236,9 @@ def require_alike(name, value, gradient):
 def require_equal(first, second):
     """Raise unless a second call of backward gave the same numbers."""
     if not np.array_equal(first, second, equal_nan=True):
-        raise GradientError("backward gave another answer when called a second time")
+        raise GradientError(
+            "backward gave another answer when called again, or (of a loss) without an argument"
+        )
 
 
 def default_tolerances(value) -> dict[str, float]:

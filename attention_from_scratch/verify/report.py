@@ -49,7 +49,7 @@ class GradientRow:
     @property
     def passed(self) -> bool:
         """Whether the error is within the tolerance; NaN is not."""
-        return self.error <= self.tolerance
+        return self.error <= self.tolerance and bool(np.isfinite(self.scale))
 
 
 @dataclass
@@ -86,6 +86,17 @@ class GradientReport:
                 f"{row.where!s:>12}  {row.backward:17.10g}  {row.numerical:17.10g}"
                 f"{'' if row.passed else '  <- wrong'}"
             )
+        if self.only_complex_step_fails:
+            lines.append(
+                "  Only the complex step disagrees. Either the error is too small to be seen by a\n"
+                "  difference, or the forward pass is not analytic (abs, conj, norm, ...)."
+            )
         return "\n".join(lines)
+
+    @property
+    def only_complex_step_fails(self) -> bool:
+        """Whether central differences found nothing that the complex step finds."""
+        failed = {row.method for row in self.rows if not row.passed}
+        return failed == {"complex step"} and len({row.method for row in self.rows}) > 1
 
     __repr__ = __str__  # so that a notebook shows it

@@ -180,3 +180,10 @@ def test_fresh_parameters_have_the_shapes_that_are_written_down(norm):
     queries = [block["attention"]["query"]["weight"] for block in fresh["blocks"]]
     assert not np.array_equal(queries[0], queries[1])
     assert np.abs(queries[0]).max() <= math.sqrt(6 / 8)
+
+
+@pytest.mark.parametrize("shape", [(4,), (2, 0), (2, 9), (1, 2, 3)])
+def test_ids_that_are_no_table_of_histories_are_an_error(shape):
+    params = sasrec.init_params(np.random.default_rng(0), n_items=3, max_len=8, dim=4, n_blocks=1)
+    with pytest.raises(ValueError, match=r"ids has shape .* must be \(B, 1..8\)"):
+        sasrec.encode(params, np.ones(shape, int), n_heads=1)

@@ -8,7 +8,7 @@ import pytest
 from attention_from_scratch import ops
 from attention_from_scratch.ops.contract import unbroadcast
 from attention_from_scratch.tree import tree_leaves, tree_map
-from attention_from_scratch.verify import check_gradients
+from attention_from_scratch.verify import check_gradients, op_cases
 
 
 class Case:
@@ -294,3 +294,32 @@ def test_a_composition_of_ops_has_the_composition_of_their_gradients(length):
 
     check_gradients(model, *params.inputs(), raise_on_failure=True)
     check_gradients(model, *params.inputs(), projections=3, raise_on_failure=True)
+
+
+# -- what comes back in has to fit -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("case", op_cases(), ids=lambda case: f"{case.title} {case.note}")
+def test_a_d_output_of_another_shape_or_dtype_is_an_error(case):
+    output, backward = case.op(*case.inputs, **case.keywords)
+    with pytest.raises(ValueError, match="d_output has shape"):
+        backward(np.ones((2, *np.shape(output))))
+    with pytest.raises(TypeError, match="d_output has dtype"):
+        backward(np.ones(np.shape(output), np.float32))
+
+
+def test_numpy_numbers_among_the_keywords_do_not_change_the_dtype():
+    x = np.ones((2, 3), np.float32)
+    assert ops.layer_norm(x, None, None, eps=np.float64(1e-5))[0].dtype == np.float32
+    loss, backward = ops.cross_entropy(x, np.array([0, 1]), label_smoothing=np.float64(0.1))
+    assert loss.dtype == backward().dtype == np.float32
+    weights, _ = ops.attention_weights(x, x, scale=np.float64(0.5))
+    assert weights.dtype == np.float32
+    assert ops.dropout(x, p=np.float64(0.5), rng=np.random.default_rng(0))[0].dtype == np.float32
+
+
+@pytest.mark.parametrize("op", [ops.relu, ops.sigmoid, ops.tanh, ops.softmax, ops.log_softmax])
+def test_what_is_not_a_number_stays_so(op):
+    output, backward = op(np.array([1.0, np.nan]))
+    assert np.isnan(output[1])
+    assert np.isnan(backward(np.array([1.0, np.nan]))[1])

@@ -251,3 +251,37 @@ def test_what_does_not_fit_binary_cross_entropy_is_named():
         binary_cross_entropy_with_logits(ones, ones, position_weights=np.ones(2))
     with pytest.raises(ValueError, match="reduction was 'none'"):
         binary_cross_entropy_with_logits(ones, ones, reduction="none")
+
+
+# -- what does not count, whatever it holds --------------------------------------------------------
+
+
+def test_an_ignored_position_may_hold_infinity():
+    logits = np.array([[1.0, 2.0, 3.0], [np.inf, 0.0, 0.0]])
+    with np.errstate(invalid="ignore"):
+        loss, backward = cross_entropy(logits, np.array([0, -100]), ignore_index=-100)
+        d_logits = backward()
+    assert np.isfinite(loss)
+    assert (d_logits[1] == 0).all()
+    assert np.isfinite(d_logits[0]).all()
+
+
+def test_an_entry_of_weight_zero_may_hold_infinity():
+    logits, weights = np.array([1.0, np.inf]), np.array([1.0, 0.0])
+    loss, backward = binary_cross_entropy_with_logits(logits, np.zeros(2), position_weights=weights)
+    assert np.isfinite(loss)
+    for gradient in backward():
+        assert gradient[1] == 0
+        assert np.isfinite(gradient[0])
+
+
+@pytest.mark.parametrize("weight", [-1.0, np.nan, np.inf])
+def test_a_weight_that_is_no_weight_is_an_error(weight):
+    with pytest.raises(ValueError, match="position_weights"):
+        cross_entropy(np.zeros((1, 2)), np.array([0]), position_weights=np.array([weight]))
+
+
+def test_weights_have_the_dtype_of_the_logits():
+    logits = np.zeros((1, 2), np.float32)
+    with pytest.raises(TypeError, match="position_weights has dtype float64"):
+        cross_entropy(logits, np.array([0]), position_weights=np.ones(1))

@@ -8,6 +8,7 @@ import pytest
 
 from attention_from_scratch.training import Adam, train
 from attention_from_scratch.training.loop import batch_gradients
+from attention_from_scratch.training.streams import stream
 from attention_from_scratch.tree import tree_leaves
 
 
@@ -238,7 +239,7 @@ def test_draws_are_keyed_by_seed_step_and_shard():
         5.0: [(1, 0), (3, 0)],
     }
     for value, keys in first.items():
-        assert drawn[value] == [np.random.default_rng((3, *key)).random() for key in keys]
+        assert drawn[value] == [stream(3, "shard", *key).random() for key in keys]
 
 
 def test_draws_do_not_depend_on_the_number_of_threads_but_on_the_seed():

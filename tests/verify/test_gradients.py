@@ -265,7 +265,7 @@ def test_projections_cost_two_evaluations_for_each_array():
         return relu(x)
 
     check_gradients(op, normal(50, 40), projections=1)
-    assert len(calls) == 1 + 1 + 2  # the op itself, a complex step, a central difference
+    assert len(calls) == 2 + 1 + 2  # the op and once to disturb it, a complex step, a difference
 
 
 def test_lists_tuples_and_none_make_a_tree_too():
@@ -292,7 +292,10 @@ BROKEN = {
         "backward returned 2 gradients, but the op has 3",
     ),
     "too many gradients": (planted(linear, lambda d: (*d, d[0])), "backward returned 4 gradients"),
-    "a gradient that is None": (planted(linear, lambda d: (d[0], None, d[2])), "returned 2"),
+    "a gradient that is None": (
+        planted(linear, lambda d: (d[0], None, d[2])),
+        "gradient 2 of 3 is None",
+    ),
     "wrong shape": (
         planted(linear, lambda d: (d[0], d[1].T, d[2])),
         r"gradient of .* has shape \(4, 3\) and dtype float64, but the input has \(3, 4\)",
@@ -330,7 +333,7 @@ def test_a_backward_that_answers_differently_the_second_time_is_named():
 
         return x + 0, backward
 
-    with pytest.raises(GradientError, match="another answer when called a second time"):
+    with pytest.raises(GradientError, match="another answer when called again"):
         check_gradients(op, normal(3))
 
 
@@ -394,3 +397,87 @@ def test_the_same_seed_gives_the_same_report():
         str(check_gradients(softmax, normal(3, 4), projections=1, seed=s)) for s in (5, 5, 6)
     )
     assert first == second != other
+
+
+# -- mistakes that a lenient check would let through -----------------------------------------------
+
+
+def test_a_loss_that_forgets_its_d_output_is_found():
+    def loss(x):
+        return (x * x).sum(), lambda d_output=1.0: 2 * x
+
+    assert not check_gradients(loss, normal(3)).passed
+
+
+def test_a_loss_without_a_default_for_d_output_breaks_the_contract():
+    with pytest.raises(TypeError, match="d_output"):
+        check_gradients(lambda x: ((x * x).sum(), lambda d_output: 2 * x * d_output), normal(3))
+
+
+def test_a_loss_whose_default_is_not_one_is_found():
+    def loss(x):
+        return (x * x).sum(), lambda d_output=2.0: 2 * x * d_output
+
+    with pytest.raises(GradientError, match="without an argument"):
+        check_gradients(loss, normal(3))
+
+
+def test_an_op_that_remembers_its_last_input_is_found():
+    memory = {}
+
+    def square(x):
+        memory["x"] = x
+        return x * x, lambda d_output: 2 * memory["x"] * d_output
+
+    with pytest.raises(GradientError, match="another answer"):
+        check_gradients(square, normal(3))
+
+
+def test_a_backward_that_reuses_its_answer_is_found():
+    def square(x):
+        answer = np.empty_like(x)
+        return x * x, lambda d_output: np.multiply(2 * x, d_output, out=answer)
+
+    with pytest.raises(GradientError, match="another answer"):
+        check_gradients(square, normal(3))
+
+
+@pytest.mark.parametrize("wrong", [lambda d: (None, d[0], d[1]), lambda d: (d[0], d[1])])
+def test_the_place_of_a_none_is_checked(wrong):
+    with pytest.raises(GradientError, match=r"gradient 1 of 3 is None|returned 2 gradients"):
+        check_gradients(planted(linear, wrong), normal(2, 3), normal(3, 4), None)
+
+
+def test_an_output_of_another_dtype_is_found():
+    def op(x):
+        return x.astype(np.float64), lambda d_output: d_output.astype(np.float32)
+
+    with pytest.raises(GradientError, match="the output has dtype float64"):
+        check_gradients(op, normal(3).astype(np.float32))
+
+
+def test_an_error_hides_neither_behind_large_numbers_nor_in_projections():
+    large = np.float32(1e20)
+
+    def op(x):
+        return x * large, lambda d_output: d_output * (2 * large)
+
+    assert not check_gradients(op, normal(5).astype(np.float32), projections=3).passed
+
+
+@pytest.mark.parametrize("size", [1e-6, 1.0, 1e6])
+def test_the_step_follows_the_size_of_the_input(size):
+    assert check_gradients(linear, size * normal(3, 4), normal(4, 2), None).passed
+
+
+def test_a_forward_that_is_not_analytic_is_told_from_a_wrong_backward():
+    report = check_gradients(
+        lambda x: (np.abs(x), lambda d_output: d_output * np.sign(x)), normal(4)
+    )
+    assert not report.passed
+    assert "not analytic" in str(report)
+
+
+def test_integers_alone_have_no_gradient_to_check():
+    with pytest.raises(ValueError, match="no gradient"):
+        check_gradients(lambda ids: (ids * 1.0, lambda d_output: ()), np.arange(3))
