@@ -26,6 +26,8 @@ clean:
 
 # `--without-pip`, then pip from outside: works where Python came without ensurepip.
 .venv/bin/python:
+	@$(PYTHON) -c "import sys; v = sys.version_info; sys.exit('Python 3.11 or later is needed, \
+	this is %d.%d: make demo PYTHON=python3.11' % v[:2] if v < (3, 11) else 0)"
 	$(PYTHON) -m venv --without-pip .venv
 
 .venv/installed: setup.cfg | .venv/bin/python

@@ -1,12 +1,16 @@
 """The command line: demo, train, evaluate, recommend, attention, verify.
 
 Exit status: 0 when it worked, 1 when a check failed, 2 with one line when something is wrong with
-what was asked for.
+what was asked for, 130 when it was interrupted.
 """
 
 import argparse
+import contextlib
 import os
+import signal
 import sys
+import threading
+import time
 from pathlib import Path
 
 PROGRAM = "attention-from-scratch"
@@ -18,28 +22,92 @@ class CheckFailed(Exception):
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; return the exit status."""
-    options = build_parser().parse_args(arguments)
-    command = f"{PROGRAM} {options.command}"
+    with careful_output(), ended_by_signals():
+        options = build_parser().parse_args(arguments)
+        try:
+            options.run(options)
+            sys.stdout.flush()
+            return 0
+        except (CheckFailed, FloatingPointError) as failure:
+            status, message = 1, failure
+        except OSError as error:
+            name = f"{error.filename}: " if error.filename else ""
+            status, message = 2, f"error: {name}{error.strerror or error}"
+        except (ValueError, MemoryError) as error:
+            status, message = 2, f"error: {str(error) or 'not enough memory for this size'}"
+        except KeyboardInterrupt:
+            status, message = 130, "interrupted"
+        print(f"{PROGRAM} {options.command}: {message}", file=sys.stderr)
+        return status
+
+
+@contextlib.contextmanager
+def careful_output():
+    """Standard output and error that stop no command.
+
+    What they cannot encode becomes "?", and a closed one (`>&-`) is like one that nobody reads.
+    """
+    with contextlib.ExitStack() as stack:
+        for name in ("stdout", "stderr"):
+            stream = getattr(sys, name)
+            if stream is None:
+                stream = stack.enter_context(open(os.devnull, "w", encoding="utf-8"))
+            elif hasattr(stream, "reconfigure"):
+                stream.reconfigure(errors="replace")
+            redirect = getattr(contextlib, f"redirect_{name}")
+            stack.enter_context(redirect(Steady(stream)))
+        yield
+
+
+class Steady:
+    """A stream whose reader may leave, say `head`: from then on nobody reads it."""
+
+    def __init__(self, stream):
+        self.stream = stream
+
+    def __getattr__(self, name):
+        return getattr(self.stream, name)
+
+    def write(self, text):
+        """Write as far as somebody reads."""
+        return self.attempt(self.stream.write, text)
+
+    def flush(self):
+        """Flush as far as somebody reads."""
+        return self.attempt(self.stream.flush)
+
+    def attempt(self, act, *arguments):
+        """Do it; when it fails, nothing more is written, what is still buffered included."""
+        try:
+            return act(*arguments)
+        except OSError as error:
+            with open(os.devnull, "wb") as nowhere:
+                os.dup2(nowhere.fileno(), self.stream.fileno())
+            if not isinstance(error, BrokenPipeError):  # a full disk, say, is the user's concern
+                raise
+
+
+@contextlib.contextmanager
+def ended_by_signals():
+    """SIGTERM and SIGHUP end a command as Ctrl-C does; what is ignored (`nohup`) stays ignored."""
+    last, before = float("-inf"), {}
+
+    def interrupt(number, frame):
+        nonlocal last
+        last, previous = time.monotonic(), last
+        if last - previous > 1:  # `timeout` and terminals send theirs twice at once
+            raise KeyboardInterrupt
+
+    if threading.current_thread() is threading.main_thread():
+        for name in ("SIGTERM", "SIGHUP"):
+            number = getattr(signal, name, None)  # Windows has no SIGHUP
+            if number and signal.getsignal(number) not in (signal.SIG_IGN, None):
+                before[number] = signal.signal(number, interrupt)
     try:
-        options.run(options)
-        sys.stdout.flush()
-        return 0
-    except (CheckFailed, FloatingPointError) as failure:
-        print(f"{command}: {failure}", file=sys.stderr)
-        return 1
-    except BrokenPipeError:  # the reader, say `head`, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except OSError as error:
-        name = f"{error.filename}: " if error.filename else ""
-        print(f"{command}: error: {name}{error.strerror or error}", file=sys.stderr)
-        return 2
-    except (ValueError, MemoryError) as error:
-        print(f"{command}: error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print(f"{command}: interrupted", file=sys.stderr)
-        return 130
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -64,23 +132,25 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def positive(text: str) -> int:
-    """An integer from 1 on, of a command line."""
-    return integer(text, 1)
+    """An integer from 1 on, of a command line; no machine has room for a size above a billion."""
+    return integer(text, 1, 10**9)
 
 
 def seed(text: str) -> int:
     """An integer from 0 on, of a command line."""
-    return integer(text, 0)
+    return integer(text, 0, 2**64 - 1)
 
 
-def integer(text: str, least: int) -> int:
-    """An integer from `least` on."""
+def integer(text: str, least: int, most: int) -> int:
+    """An integer from `least` to `most`."""
     try:
         value = int(text)
     except ValueError:
         value = least - 1
-    if value < least:
-        raise argparse.ArgumentTypeError(f"was {text}, but must be an integer from {least} on")
+    if not least <= value <= most:
+        raise argparse.ArgumentTypeError(
+            f"was {text}, but must be an integer from {least} to {most}"
+        )
     return value
 
 
@@ -91,10 +161,11 @@ def demo_options(add):
 
 def run_demo(options):
     """Run `demo`."""
+    from attention_from_scratch import runs
     from attention_from_scratch.demo import demo
 
-    options.out.mkdir(parents=True, exist_ok=True)
-    demo(options.out)
+    with runs.folder_for_output(options.out):
+        demo(options.out)
 
 
 def train_options(add):
@@ -103,24 +174,20 @@ def train_options(add):
     add("--model", choices=["sasrec"], default="sasrec")
     add("--loss", choices=["bce", "cross_entropy"], default="cross_entropy")
     add("--norm", choices=["pre", "paper"], default="pre", help="where the layer norms stand")
-    add("--epochs", type=positive, default=200, help="at most (default %(default)s)")
-    add("--patience", type=positive, default=50, help="epochs without a better validation NDCG@10")
-    add("--evaluate-every", type=positive, default=5, metavar="EPOCHS", help="default %(default)s")
+    count = {"type": positive, "metavar": "N"}
+    add("--epochs", **count, default=200, help="at most (default %(default)s)")
+    add("--patience", **count, default=50, help="epochs without a better validation NDCG@10")
+    add("--evaluate-every", **count, default=5, help="epochs (default %(default)s)")
     add("--seed", type=seed, default=0)
-    add(
-        "--max-len",
-        type=positive,
-        default=200,
-        help="latest events looked at (default %(default)s)",
-    )
-    add("--dim", type=positive, default=50, help="width of the model (default %(default)s)")
-    add("--blocks", type=positive, default=2, help="default %(default)s")
-    add("--heads", type=positive, default=1, help="default %(default)s")
+    add("--max-len", **count, default=200, help="latest events looked at (default %(default)s)")
+    add("--dim", **count, default=50, help="width of the model (default %(default)s)")
+    add("--blocks", **count, default=2, dest="n_blocks", help="default %(default)s")
+    add("--heads", **count, default=1, dest="n_heads", help="default %(default)s")
     add("--dropout", type=float, default=0.2, help="default %(default)s")
-    add("--negatives", type=positive, default=1, help="sampled items per event, for bce")
-    add("--batch-size", type=positive, default=128, help="users in a step (default %(default)s)")
+    add("--negatives", **count, default=1, dest="n_negatives", help="sampled for an event, by bce")
+    add("--batch-size", **count, default=128, help="users in a step (default %(default)s)")
     add("--lr", type=float, default=1e-3, help="default %(default)s")
-    add("--threads", type=positive, help="default: all cores; the result is the same on any number")
+    add("--threads", **count, help="default: all cores; the result is the same on any number")
     add("--out", type=Path, help="folder for the run (default runs/DATA-LOSS-seedN)")
     add("--overwrite", action="store_true", help="replace a model that is there")
 
@@ -146,11 +213,14 @@ def run_evaluate(options):
     from attention_from_scratch import evaluation, runs
 
     model, catalogue = runs.load(options.run_folder)
-    split = runs.read_like(options.data, options.columns, catalogue)
-    protocol = PROTOCOLS[options.protocol](evaluation, split, not options.include_seen)
-    score, histories, targets = model.scores, split.test_histories, split.test
+    split = runs.read_like(options.data, options.columns, catalogue, options.run_folder)
     result = evaluation.evaluate(
-        score, histories, targets, k=options.k, protocol=protocol, progress=sys.stderr.isatty()
+        model.scores,
+        split.test_histories,
+        split.test,
+        k=min(options.k, model.n_items),
+        protocol=PROTOCOLS[options.protocol](evaluation, split, not options.include_seen),
+        progress=sys.stderr.isatty(),
     )
     print(runs.describe_metrics(result))
 
@@ -178,7 +248,8 @@ def run_recommend(options):
 
     model, catalogue = runs.load(options.run_folder)
     history = runs.history_of(options.history, catalogue)
-    (ids,), (scores,) = model.recommend([history], options.k, exclude_seen=not options.include_seen)
+    k = min(options.k, model.n_items)
+    (ids,), (scores,) = model.recommend([history], k, exclude_seen=not options.include_seen)
     if not history.size:
         print("no history: the items most often met in training")
     for item in history:
@@ -268,7 +339,7 @@ def add_data(add):
 
 def add_history(add):
     """A history, which several commands take."""
-    add("--history", required=True, help="items as in the data, oldest first, commas between")
+    add("--history", required=True, help='items as in the data, oldest first: 50,172,"one, two"')
 
 
 COMMANDS = {

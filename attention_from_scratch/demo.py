@@ -96,6 +96,8 @@ def train_on_shop(users: int, epochs: int, progress: bool | None) -> tuple[Shop,
         lr=3e-3,
         progress=progress,
     )
+    if model.interrupted:
+        raise KeyboardInterrupt
     seconds = time.perf_counter() - start
     print(f"{data}; {len(model.history)} epochs in {seconds:.0f} s, best: {model.best_epoch}\n")
     return shop, split, model

@@ -1,17 +1,23 @@
 """The command line: what works, and what a mistake costs (status 2 and one line)."""
 
 import contextlib
+import errno
+import functools
 import io
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from attention_from_scratch import demo, runs
 from attention_from_scratch.cli import COMMANDS, main
 from attention_from_scratch.models import SASRec
 
@@ -76,7 +82,16 @@ def test_train_writes_the_whole_run(shelf):
     result = json.loads((shelf.run / "result.json").read_text())
     assert result["data"] == "films.inter"
     assert result["settings"]["dim"] == 8
+    assert result["fit"] == {
+        "epochs": 4,
+        "patience": 50,
+        "evaluate_every": 2,
+        "batch_size": 16,
+        "lr": 1e-3,
+        "threads": 1,
+    }
     assert result["epochs"] == 4
+    assert result["interrupted"] is result["diverged"] is False
     assert set(result["test"]) == {"HR@10", "NDCG@10", "MRR", "coverage", "users"}
     assert shelf.trained.out.startswith("40 users, 20 items, ")
     assert f"written to {shelf.run}" in shelf.trained.out
@@ -153,6 +168,36 @@ def test_recommend_may_repeat_the_history_and_ends_where_the_catalogue_does(shel
         assert len(result.out.splitlines()) == 2 + expected
 
 
+def test_a_k_beyond_the_catalogue_is_the_whole_of_it(shelf):
+    data = ["--data", shelf.data]
+    assert call("recommend", shelf.run, "--history", "105", "-k", 10**9).status == 0
+    result = call("evaluate", shelf.run, *data, "-k", 10**9)
+    assert result.status == 0
+    assert result.out == call("evaluate", shelf.run, *data, "-k", "20").out
+    assert "HR@20 " in result.out
+
+
+def test_a_label_with_a_comma_can_be_asked_for_in_quotes(shelf, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(shelf.run, run)
+    text = (run / "catalogue.json").read_text()
+    (run / "catalogue.json").write_text(text.replace('"101"', '"1, 2"'))
+    result = call("recommend", run, "--history", '103, "1, 2",  102', "-k", "1")
+    assert result.status == 0, result.err
+    assert [line.split()[1] for line in result.out.splitlines()[:3]] == ["103", "1,", "102"]
+
+
+def test_lines_for_an_order_are_said_so_by_train_and_evaluate(shelf, tmp_path):
+    data = tmp_path / "log.txt"
+    data.write_text("\n".join(f"{u} {(u + s) % 9 + 1}" for u in range(9) for s in range(5)) + "\n")
+    run = tmp_path / "run"
+    for arguments in (["train", "--out", run, *TINY], ["evaluate", run]):
+        result = call(*arguments, "--data", data)
+        assert result.status == 0
+        assert [x for x in result.out.splitlines() if x.startswith("events are ordered by line")]
+    assert "ordered by" not in shelf.trained.out
+
+
 @pytest.mark.parametrize(("name", "start"), [("a.png", b"\x89PNG"), ("a.svg", b"<?xml")])
 def test_attention_draws_a_picture_and_says_where(shelf, tmp_path, name, start):
     out = tmp_path / name
@@ -215,6 +260,201 @@ def test_ctrl_c_keeps_the_epochs_that_are_over_and_says_so(shelf, tmp_path, monk
     assert (result.status, result.err) == (130, "attention-from-scratch train: interrupted\n")
     assert "1 epoch" in result.out
     assert call("recommend", tmp_path / "run", "--history", "101").status == 0
+
+
+def fails_with(error):
+    def fail(*arguments, **keywords):
+        raise error
+
+    return fail
+
+
+@pytest.mark.parametrize(
+    ("what", "error", "status"),
+    [
+        ("evaluate", KeyboardInterrupt(), 130),
+        ("evaluate", MemoryError(), 2),
+        ("outcome", OSError(errno.ENOSPC, "No space left on device"), 2),
+        ("describe_metrics", OSError(errno.EIO, "Input/output error"), 2),
+    ],
+)
+def test_what_fails_after_training_does_not_cost_the_model(
+    shelf, tmp_path, monkeypatch, what, error, status
+):
+    monkeypatch.setattr(runs, what, fails_with(error))
+    result = call("train", "--data", shelf.data, "--out", tmp_path / "run", *TINY)
+    assert (result.status, result.err.count("\n")) == (status, 1)
+    asked = ["--history", "101,102"]
+    kept, same = (call("recommend", run, *asked) for run in (tmp_path / "run", shelf.run))
+    assert kept.status == 0
+    assert kept.out == same.out
+
+
+def test_a_run_that_was_overwritten_keeps_no_result_of_the_old_one(shelf, tmp_path, monkeypatch):
+    run = tmp_path / "run"
+    shutil.copytree(shelf.run, run)
+    monkeypatch.setattr(runs, "evaluate", fails_with(KeyboardInterrupt()))
+    options = ["--data", shelf.data, "--out", run, "--overwrite", "--seed", "5"]
+    assert call("train", *options, *TINY).status == 130
+    assert sorted(path.name for path in run.iterdir()) == ["catalogue.json", "model.npz"]
+
+
+@pytest.mark.parametrize(
+    "error", [KeyboardInterrupt(), MemoryError(), FloatingPointError("lr"), ValueError("no")]
+)
+def test_a_training_that_comes_to_nothing_leaves_no_folder(shelf, tmp_path, monkeypatch, error):
+    monkeypatch.setattr(SASRec, "loss", fails_with(error))
+    out = ["--out", tmp_path / "deep" / "run"]
+    result = call("train", "--data", shelf.data, *out, *TINY)
+    assert (result.status, result.err.count("\n")) in ((130, 1), (2, 1), (1, 1))
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "deep" / "run").mkdir(parents=True)  # what was there before stays
+    call("train", "--data", shelf.data, *out, *TINY)
+    assert list((tmp_path / "deep" / "run").iterdir()) == []
+
+
+def test_an_lr_far_too_large_is_status_1_and_one_line(shelf, tmp_path):
+    options = ["--data", shelf.data, "--out", tmp_path / "run", *TINY]
+    result = call("train", *options, "--lr", "1e10", "--evaluate-every", "1")
+    assert result.status == 1
+    assert "in epoch 1; a smaller lr may help\n" in result.err
+    assert result.err.count("\n") == 1
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_training_that_diverges_later_keeps_the_best_epoch_and_says_so(
+    shelf, tmp_path, monkeypatch
+):
+    def diverging(self, *arguments, **keywords):
+        value, backward = loss(self, *arguments, **keywords)
+        calls.append(1)
+        return (value if len(calls) <= 3 * 24 else np.nan), backward  # an epoch has 24 shards
+
+    calls, loss = [], SASRec.loss
+    monkeypatch.setattr(SASRec, "loss", diverging)
+    result = call("train", "--data", shelf.data, "--out", tmp_path / "run", *TINY)
+    assert (result.status, result.err) == (0, "")
+    assert result.out.count("a smaller --lr may help\n") == 1
+    written = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert (written["epochs"], written["best_epoch"], written["diverged"]) == (3, 2, True)
+
+
+# --- signals, pipes, streams
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_a_signal_that_ends_it_keeps_the_epochs_that_are_over(shelf, tmp_path, monkeypatch, name):
+    number = getattr(signal, name)
+
+    def interrupted(self, *arguments, **keywords):
+        calls.append(1)
+        if len(calls) == 30:  # an epoch has 24 shards
+            os.kill(os.getpid(), number)
+        return loss(self, *arguments, **keywords)
+
+    calls, loss, before = [], SASRec.loss, signal.getsignal(number)
+    monkeypatch.setattr(SASRec, "loss", interrupted)
+    again = lambda *arguments: os.kill(os.getpid(), number)  # `timeout` sends it twice
+    monkeypatch.setattr(runs, "evaluate", again)
+    monkeypatch.setattr(runs, "describe_metrics", str)
+    out = ["--out", tmp_path / "run"]
+    result = call("train", "--data", shelf.data, *out, *TINY, "--epochs", "500")
+    assert (result.status, result.err) == (130, "attention-from-scratch train: interrupted\n")
+    assert json.loads((tmp_path / "run" / "result.json").read_text())["interrupted"] is True
+    assert call("recommend", tmp_path / "run", "--history", "101").status == 0
+    assert signal.getsignal(number) is before
+
+
+def test_a_signal_that_is_ignored_stays_ignored_and_other_threads_set_none(shelf, monkeypatch):
+    seen = []
+
+    def look(*arguments):
+        seen.append([signal.getsignal(n) for n in (signal.SIGHUP, signal.SIGTERM)])
+        raise ValueError("seen")
+
+    monkeypatch.setattr(runs, "load", look)
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    try:
+        assert call("recommend", shelf.run, "--history", "1").status == 2
+        thread = threading.Thread(target=call, args=("recommend", shelf.run, "--history", "1"))
+        thread.start()
+        thread.join()
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    (hup, term), in_thread = seen
+    assert hup == signal.SIG_IGN
+    assert term not in (signal.SIG_DFL, signal.getsignal(signal.SIGTERM))
+    assert in_thread == [signal.SIG_IGN, signal.getsignal(signal.SIGTERM)]
+
+
+def test_train_works_on_when_nobody_reads_what_it_prints(shelf, tmp_path):
+    command = [sys.executable, "-u", "-m", "attention_from_scratch", "train", *TINY]
+    process = subprocess.Popen(
+        [*command, "--data", shelf.data, "--out", tmp_path / "run"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    process.stdout.close()
+    error = process.stderr.read()
+    process.stderr.close()
+    assert (process.wait(60), error) == (0, b"")
+    assert len(list((tmp_path / "run").iterdir())) == 4
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_for_what_is_printed_is_status_2_and_one_line(shelf):
+    command = [sys.executable, "-m", "attention_from_scratch", "recommend", shelf.run]
+    with open("/dev/full", "w") as full:
+        run = subprocess.run(
+            [*command, "--history", "101"], stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    expected = "attention-from-scratch recommend: error: No space left on device\n"
+    assert (run.returncode, run.stderr) == (2, expected)
+
+
+def test_closed_output_is_no_error(shelf, monkeypatch):
+    for name in ("stdout", "stderr"):
+        monkeypatch.setattr(sys, name, None)  # what Python makes of >&- and 2>&-
+    assert main(["verify", "--op", "softmax"]) == 0
+    assert main(["evaluate", str(shelf.run), "--data", str(shelf.data)]) == 0
+    assert main(["recommend", str(shelf.run), "--history", "nothing"]) == 2
+    assert sys.stdout is sys.stderr is None
+
+
+def test_what_the_output_cannot_encode_becomes_a_question_mark(shelf, tmp_path, monkeypatch):
+    run = tmp_path / "run"
+    shutil.copytree(shelf.run, run)
+    catalogue = json.loads((run / "catalogue.json").read_text())
+    catalogue["titles"][1] = "Ран √ \ud800"
+    (run / "catalogue.json").write_text(json.dumps(catalogue))
+    for encoding, expected in (("cp1252", "??? ? ?"), ("utf-8", "Ран √ ?")):
+        out = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+        with contextlib.redirect_stdout(out):
+            assert main(["recommend", str(run), "--history", "101"]) == 0
+        assert expected in out.buffer.getvalue().decode(encoding)
+
+
+# --- demo
+
+
+def test_demo_prints_what_it_can_where_the_output_is_not_utf_8(tmp_path, monkeypatch):
+    small = functools.partial(demo.demo, users=200, epochs=1, progress=False)
+    monkeypatch.setattr(demo, "demo", small)
+    out = io.TextIOWrapper(io.BytesIO(), encoding="cp1252")
+    with contextlib.redirect_stdout(out):
+        assert main(["demo", "--out", str(tmp_path)]) == 0
+    assert "scores X X?" in out.buffer.getvalue().decode("cp1252")
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_demo_tries_its_folder_before_it_trains(tmp_path, monkeypatch):
+    monkeypatch.setattr(demo, "demo", fails_with(AssertionError("too late")))
+    denied = PermissionError(errno.EACCES, "Permission denied", str(tmp_path))
+    monkeypatch.setattr(runs.tempfile, "TemporaryFile", fails_with(denied))
+    result = call("demo", "--out", tmp_path / "pictures")
+    expected = f"attention-from-scratch demo: error: {tmp_path}: Permission denied\n"
+    assert (result.status, result.err) == (2, expected)
+    assert list(tmp_path.iterdir()) == []
 
 
 # --- help
@@ -323,6 +563,17 @@ def spoiled(s, tmp, name, content):
     return tmp / "spoiled"
 
 
+def three_events(tmp):
+    lines = [f"{user} {item}" for user in range(4) for item in (1, 2, 3)]
+    (tmp / "three.txt").write_text("\n".join(lines) + "\n")
+    return tmp / "three.txt"
+
+
+def one_event(tmp):
+    (tmp / "one.txt").write_text("1 1\n2 2\n")
+    return tmp / "one.txt"
+
+
 def other_items(s, tmp):
     (tmp / "other.inter").write_text(s.data.read_text().replace("\t105\t", "\t999\t"))
     return tmp / "other.inter"
@@ -349,7 +600,13 @@ MISTAKES = {
     "blocks 0": (train_with("--blocks", "0"), "--blocks: was 0"),
     "epochs 0": (train_with("--epochs", "0"), "--epochs: was 0"),
     "dropout 1.5": (train_with("--dropout", "1.5"), "dropout was 1.5"),
-    "lr 0": (train_with("--lr", "0"), "lr was 0"),
+    "lr 0": (train_with("--lr", "0"), "lr was 0.0, but must be finite and above 0"),
+    "lr inf": (train_with("--lr", "inf"), "lr was inf, but must be finite and above 0"),
+    "lr nan": (train_with("--lr", "nan"), "lr was nan"),
+    "dim beyond all machines": (
+        train_with("--dim", "1" + 24 * "0"),
+        f"--dim: was 1{24 * '0'}, but must be an integer from 1 to 1000000000",
+    ),
     "batch size 0": (train_with("--batch-size", "0"), "--batch-size: was 0"),
     "threads 0": (train_with("--threads", "0"), "--threads: was 0"),
     "max len 0": (train_with("--max-len", "0"), "--max-len: was 0"),
@@ -403,6 +660,18 @@ MISTAKES = {
         lambda s, tmp: ["recommend", s.run, "--history", "101", "-k", "0"],
         "-k: was 0",
     ),
+    "a history of two lines": (
+        lambda s, tmp: ["recommend", s.run, "--history", "101\n102"],
+        "--history was '101\\n102', but must be one line of items",
+    ),
+    "users of three events": (
+        lambda s, tmp: ["train", "--data", three_events(tmp), "--out", tmp / "run"],
+        "has no user with two events to learn from, after the last two events of each user were",
+    ),
+    "users of one event": (
+        lambda s, tmp: ["train", "--data", one_event(tmp), "--out", tmp / "run"],
+        "no history has two events",
+    ),
     "evaluate -k 0": (lambda s, tmp: ["evaluate", s.run, "--data", s.data, "-k", "0"], "-k: was 0"),
     "evaluate -k of no number": (
         lambda s, tmp: ["evaluate", s.run, "--data", s.data, "-k", "ten"],
@@ -422,7 +691,11 @@ MISTAKES = {
     ),
     "evaluate on other items": (
         lambda s, tmp: ["evaluate", s.run, "--data", other_items(s, tmp)],
-        "unknown item '999'",
+        "other.inter holds item '999', which the run in ",
+    ),
+    "evaluate on other items, with the number of those known": (
+        lambda s, tmp: ["evaluate", s.run, "--data", other_items(s, tmp)],
+        "run was not trained on (20 items)",
     ),
     "a run that is not there": (
         lambda s, tmp: ["recommend", tmp / "nowhere", "--history", "101"],
@@ -486,16 +759,57 @@ def test_a_mistake_is_status_2_and_one_clear_line(shelf, tmp_path, arguments, me
     assert result.err.count("\n") == 1
     assert result.err.endswith("\n")
     assert "Traceback" not in result.err
-    assert not (tmp_path / "run" / "model.npz").exists()
+    assert not (tmp_path / "run").exists()
     assert not list(Path(tmp_path).glob("*.png"))
 
 
-def test_more_memory_than_there_is_costs_one_line(shelf, monkeypatch):
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [("Unable to allocate 7 TiB",) * 2, ("", "not enough memory for this size")],
+)
+def test_more_memory_than_there_is_costs_one_line(shelf, monkeypatch, text, shown):
     def greedy(*arguments, **keywords):
-        raise MemoryError("Unable to allocate 7 TiB")
+        raise MemoryError(*text.splitlines())
 
     monkeypatch.setattr(SASRec, "recommend", greedy)
     result = call("recommend", shelf.run, "--history", "101")
     assert result.status == 2
-    expected = "attention-from-scratch recommend: error: Unable to allocate 7 TiB\n"
+    expected = f"attention-from-scratch recommend: error: {shown}\n"
     assert result.err == expected
+
+
+LABELS = ["", *map(str, ITEMS)]
+CATALOGUES = {
+    "lists for items": {"items": ["", *[["101"]] * 20], "titles": None},
+    "objects for items": {"items": ["", *[{"a": 1}] * 20], "titles": None},
+    "numbers for items": {"items": ["", *ITEMS], "titles": None},
+    "an item twice": {"items": ["", *["101"] * 20], "titles": None},
+    "an object of items": {"items": dict.fromkeys(LABELS), "titles": None},
+    "a string of items": {"items": "", "titles": None},
+    "an object of titles": {"items": LABELS, "titles": dict.fromkeys(LABELS)},
+    "a string of titles": {"items": LABELS, "titles": "x" * 21},
+    "an empty title": {"items": LABELS, "titles": ""},
+    "numbers for titles": {"items": LABELS, "titles": [1] * 21},
+    "titles too few": {"items": LABELS, "titles": LABELS[:-1]},
+    "no titles": {"items": LABELS},
+    "no items": {"titles": None},
+    "a list": [LABELS, None],
+    "nothing": None,
+}
+
+
+@pytest.mark.parametrize("catalogue", CATALOGUES.values(), ids=CATALOGUES)
+def test_a_catalogue_that_somebody_edited_is_status_2_and_one_line(shelf, tmp_path, catalogue):
+    refused(shelf, tmp_path, json.dumps(catalogue))
+
+
+def test_a_catalogue_too_deep_to_read_is_status_2_and_one_line(shelf, tmp_path):
+    refused(shelf, tmp_path, '{"items": ' + "[" * 200_000 + "]" * 200_000 + "}")
+
+
+def refused(shelf, tmp_path, catalogue):
+    run = spoiled(shelf, tmp_path, "catalogue.json", catalogue.encode())
+    result = call("recommend", run, "--history", "101")
+    assert result.status == 2
+    error = f"error: {run / 'catalogue.json'} is not a catalogue that train wrote\n"
+    assert result.err == f"attention-from-scratch recommend: {error}"

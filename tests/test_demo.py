@@ -1,4 +1,7 @@
+import pytest
+
 from attention_from_scratch.demo import demo
+from attention_from_scratch.models import SASRec
 
 
 def test_the_demo_prints_the_worked_example_and_writes_its_pictures(tmp_path, capsys):
@@ -13,3 +16,17 @@ def test_the_demo_prints_the_worked_example_and_writes_its_pictures(tmp_path, ca
     for picture in pictures:
         assert picture.read_bytes().startswith(b"\x89PNG")
         assert str(picture) in output
+
+
+def test_ctrl_c_ends_the_demo(tmp_path, monkeypatch):
+    def interrupted(self, *arguments, **keywords):
+        calls.append(1)
+        if len(calls) == 20:  # an epoch has 2 x 8 shards
+            raise KeyboardInterrupt
+        return loss(self, *arguments, **keywords)
+
+    calls, loss = [], SASRec.loss
+    monkeypatch.setattr(SASRec, "loss", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        demo(tmp_path, users=200, epochs=3, progress=False)
+    assert not list(tmp_path.iterdir())

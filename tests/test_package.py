@@ -76,8 +76,8 @@ BELOW = {
     "verify": {"ops", "tree"},
     "data": set(),
     "evaluation": set(),
-    "plot": set(),
-    "training": {"tree", "evaluation", "data"},
+    "plot": {"files"},
+    "training": {"files", "tree", "evaluation", "data"},
     "models": {"ops", "verify", "training", "evaluation", "data", "tree"},
 }
 

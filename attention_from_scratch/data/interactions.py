@@ -7,6 +7,8 @@ from functools import cached_property
 
 import numpy as np
 
+MISSING = {"None", "nan", "NaT", "<NA>"}  # what str makes of a value that is not there
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Interactions:
@@ -22,12 +24,16 @@ class Interactions:
         ``items[i]`` is the label of id i; ``items[0]`` is "", the padding.
     titles : list of str, optional
         ``titles[i]`` is a readable name of id i; ``titles[0]`` is "".
+    ordered_by : str
+        What the order of time was taken from: "timestamp", or else a phrase that begins with
+        "line": the events are in the order in which they came.
     """
 
     histories: list[np.ndarray]
     users: list[str]
     items: list[str]
     titles: list[str] | None = None
+    ordered_by: str = "line"
 
     def __post_init__(self):
         if len(self.users) != len(self.histories):
@@ -39,7 +45,9 @@ class Interactions:
         for user, history in zip(self.users, self.histories, strict=True):
             if len(history) and not 1 <= history.min() <= history.max() <= self.n_items:
                 bad = history[(history < 1) | (history > self.n_items)][0]
-                raise ValueError(f"user {user!r} has item id {bad}; valid are 1..{self.n_items}")
+                raise ValueError(
+                    f"user {quote(user)} has item id {bad}; valid are 1..{self.n_items}"
+                )
 
     @classmethod
     def from_events(
@@ -52,7 +60,8 @@ class Interactions:
         """Gather a table of events into histories.
 
         Ids depend on the set of labels alone, not on the order of the events: labels are sorted,
-        as numbers if every one is an integer. So items that are labelled 1..V keep their ids.
+        as numbers if every one is an integer (of up to 100 digits). So items that are labelled 1..V
+        keep their ids.
 
         Parameters
         ----------
@@ -62,12 +71,13 @@ class Interactions:
             In any unit. A user's events of the same time, or all of them where there are no
             timestamps, stay in the order they came in.
         titles : mapping from item label to readable name, optional
-            An item it does not know keeps its label for a title.
+            An item without a title in it keeps its label for one.
 
         Raises
         ------
         ValueError
-            If the columns differ in length or are empty, a label is empty, or a time is not finite.
+            If the columns differ in length or are empty, a label is empty or missing (None, NaN),
+            or a time is not finite.
         """
         user_ids, users = _encode(users, "user")
         item_ids, items = _encode(items, "item")
@@ -83,8 +93,9 @@ class Interactions:
         order = np.lexsort((times, user_ids))  # by user, then time; stable: ties keep their order
         ends = np.cumsum(np.bincount(user_ids))
         histories = np.split(item_ids[order] + 1, ends[:-1])
-        names = [titles.get(label, label) for label in items] if titles else None
-        return cls(histories, users, ["", *items], names and ["", *names])
+        names = ["", *(titles.get(label) or label for label in items)] if titles else None
+        ordered_by = "line" if timestamps is None else "timestamp"
+        return cls(histories, users, ["", *items], names, ordered_by)
 
     @property
     def n_items(self) -> int:
@@ -117,9 +128,9 @@ class Interactions:
         try:
             return np.array([self._id_of[str(label)] for label in labels], np.int64)
         except KeyError as unknown:
-            examples = ", ".join(map(repr, self.items[1:4]))
             raise ValueError(
-                f"unknown item {unknown}; the data has {self.n_items} items, for example {examples}"
+                f"unknown item {quote(unknown.args[0])}; the data has {self.n_items} items, "
+                f"for example {', '.join(map(quote, self.items[1:4]))}"
             ) from None
 
     def __str__(self):
@@ -129,15 +140,26 @@ class Interactions:
         return f"Interactions({self})"
 
 
+def quote(text: str) -> str:
+    """The text as an error shows it: in quotes, at most 80 characters of it."""
+    return repr(text if len(text) <= 80 else text[:79] + "…")
+
+
 def _encode(column: Iterable, what: str) -> tuple[np.ndarray, list[str]]:
     """Number the labels of a column from 0: the number of each row, and the sorted labels."""
-    column = list(map(str, column))
+    values = list(column)
+    column = list(map(str, values))
     labels = set(column)
     if not labels:
         raise ValueError(f"no {what}s: there is not a single event")
     if "" in labels:
         raise ValueError(f"the {what} of event {column.index('')} is empty; it must have a label")
-    numeric = all(re.fullmatch("-?[0-9]+", label) for label in labels)
+    if labels & MISSING:
+        for event, value in enumerate(values):
+            if not isinstance(value, str) and str(value) in MISSING:
+                raise ValueError(f"the {what} of event {event} is {value}; it must have a label")
+    # 100: as a number, a label of thousands of digits is more than Python's int takes.
+    numeric = all(re.fullmatch("-?[0-9]{1,100}", label) for label in labels)
     # The label itself is a second key: '1' and '01' are two labels, and their order must be fixed.
     ordered = sorted(labels, key=(lambda label: (int(label), label)) if numeric else None)
     number_of = {label: number for number, label in enumerate(ordered)}

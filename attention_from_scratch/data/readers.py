@@ -8,7 +8,7 @@ import csv
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import StringIO
 from itertools import islice
 from os import PathLike
@@ -17,12 +17,12 @@ from typing import TextIO
 
 import numpy as np
 
-from attention_from_scratch.data.interactions import Interactions
+from attention_from_scratch.data.interactions import Interactions, quote
 
 COMMON_NAMES = {
     "user": ("user", "user_id", "userid"),
     "item": ("item", "item_id", "itemid", "movie_id", "movieid"),
-    "timestamp": ("timestamp", "time"),
+    "timestamp": ("timestamp", "time", "unixtimestamp", "unixreviewtime", "ts", "datetime", "date"),
 }
 KNOWN_FORMATS = (
     "RecBole .inter ('user_id:token<tab>item_id:token'), MovieLens u.data (4 tab-separated fields) "
@@ -45,6 +45,7 @@ class _Layout:
     timestamp: int | None = None
     skip: int = 0  # lines up to the end of the header
     quoted: bool = False  # fields may stand in quotes, as the csv module reads them
+    header: Sequence[str] = ()
 
 
 def read_interactions(
@@ -70,7 +71,8 @@ def read_interactions(
     columns : mapping, optional
         Where a file with a header keeps "user", "item" and "timestamp". By default the common
         names, such as ``user_id``, ``userId``, ``item``, ``movieId``, ``timestamp``, in any case.
-        A file need not have a timestamp: then its lines are in the order of time.
+        A file need not have a timestamp: then its lines are in the order of time, and
+        `Interactions.ordered_by` says so.
     titles : path, optional
         The file with the names of the items. By default the one that comes with the data, if it
         is there: ``x.item`` beside ``x.inter``, ``u.item`` beside ``u.data``, ``movies.dat`` beside
@@ -99,7 +101,11 @@ def read_interactions(
     if not users:
         raise ValueError(f"{path.name}: no events, only a header")
     timestamps = np.concatenate(times) if times else None
-    return Interactions.from_events(users, items, timestamps, _find_titles(path, titles))
+    data = Interactions.from_events(users, items, timestamps, _find_titles(path, titles))
+    if times or not layout.header:
+        return data
+    why = f"line, as none of the columns {_listed(layout.header)} is known as a timestamp"
+    return replace(data, ordered_by=why)
 
 
 def _recognise(name: str, file: TextIO, columns: Mapping[str, str] | None) -> _Layout:
@@ -111,25 +117,31 @@ def _recognise(name: str, file: TextIO, columns: Mapping[str, str] | None) -> _L
         raise ValueError(f"{name}: the file is empty")
     if re.search(":(token|float)", first):
         header = [field.split(":")[0] for field in first.split("\t")]
-        return _Layout("\t", len(header), **_columns(name, header, columns), skip=number)
+        found = _columns(name, header, columns)
+        return _Layout("\t", len(header), **found, skip=number, header=header)
     if name.endswith(".inter"):
         raise ValueError(
             f"{name} line {number}: expected a header such as "
-            f"'user_id:token\\titem_id:token\\ttimestamp:float', found {first!r}"
+            f"'user_id:token\\titem_id:token\\ttimestamp:float', found {quote(first)}"
         )
     if "::" in first or name == "ratings.dat":
         return _Layout("::", 4, timestamp=3)
     separator = next((s for s in ",;\t " if s in first), ",")
-    header = next(csv.reader([first], delimiter=separator, skipinitialspace=True))
+    try:
+        header = next(csv.reader([first], delimiter=separator, skipinitialspace=True))
+    except csv.Error as error:
+        raise ValueError(f"{name} line {number}: {error}") from None
     named = all(_find(header, COMMON_NAMES[role]) is not None for role in ("user", "item"))
     if named or columns or name.endswith(".csv") or (separator in first and separator in ",;"):
         found = _columns(name, header, columns)
-        return _Layout(separator, len(header), **found, skip=number, quoted=True)
+        return _Layout(separator, len(header), **found, skip=number, quoted=True, header=header)
     if name == "u.data" or first.count("\t") == 3:
         return _Layout("\t", 4, timestamp=3)
     if len(first.split()) == 2:
         return _Layout(separator, 2)
-    raise ValueError(f"{name}: no known format begins with {first!r}; known are {KNOWN_FORMATS}")
+    raise ValueError(
+        f"{name}: no known format begins with {quote(first)}; known are {KNOWN_FORMATS}"
+    )
 
 
 def _columns(
@@ -146,9 +158,19 @@ def _columns(
         if found[role] is None and (role != "timestamp" or role in columns):
             raise ValueError(
                 f"{name}: no {role} column {' or '.join(map(repr, wanted))}; "
-                f"its columns are {', '.join(map(repr, header))}"
+                f"its columns are {_listed(header)}"
             )
+    places = {role: place for role, place in found.items() if place is not None}
+    if len(set(places.values())) < len(places):
+        roles = ", ".join(f"{role} {quote(header[place])}" for role, place in places.items())
+        raise ValueError(f"{name}: each role must have a column of its own, but they are {roles}")
     return found
+
+
+def _listed(names: Sequence[str]) -> str:
+    """The names as an error shows them: at most ten."""
+    shown = ", ".join(map(quote, names[:10]))
+    return shown if len(names) <= 10 else f"{shown}, … ({len(names)} in all)"
 
 
 def _find(header: Sequence[str], wanted: Sequence[str]) -> int | None:
@@ -172,7 +194,7 @@ def _blocks(name: str, file: TextIO, layout: _Layout) -> Iterator[tuple[Sequence
                     raise ValueError(
                         f"{name} line {number}: expected {layout.width} "
                         f"{SEPARATOR_NAMES[layout.separator]}-separated fields, "
-                        f"found {found}: {line!r}"
+                        f"found {found}: {quote(line)}"
                     )
             numbers, lines = [n for n, _ in rows], [line for _, line in rows]
             fields = _fields(lines, layout)
@@ -204,12 +226,18 @@ def _count(line: str, layout: _Layout) -> int | str:
     try:
         reader = csv.reader([line], delimiter=layout.separator, skipinitialspace=True, strict=True)
         return len(next(reader))
-    except csv.Error:
-        return "a quote that does not end as it should"
+    except csv.Error as error:
+        return _explain(error)
+
+
+def _explain(error: csv.Error) -> str:
+    """Why a line is no CSV."""
+    return str(error) if "limit" in str(error) else "a quote that does not end as it should"
 
 
 def _labels(role: str, name: str, numbers: Sequence[int], column: Sequence[str]) -> Iterator[str]:
-    """Pass the labels on, interned: one string a label, however many events it has."""
+    """Pass the labels on, stripped and interned: one string a label, however many its events."""
+    column = list(map(str.strip, column))
     if "" in column:
         number = numbers[column.index("")]
         raise ValueError(f"{name} line {number}: expected the {role}'s label, found ''")
@@ -224,8 +252,9 @@ def _times(name: str, numbers: Sequence[int], column: Sequence[str]) -> np.ndarr
         times = np.array([_float_or_nan(text) for text in column])
     if not np.isfinite(times).all():
         row = int(np.argmin(np.isfinite(times)))
+        found = quote(column[row])
         raise ValueError(
-            f"{name} line {numbers[row]}: expected a number as timestamp, found {column[row]!r}"
+            f"{name} line {numbers[row]}: expected a number as timestamp, found {found}"
         )
     return times
 
@@ -257,15 +286,12 @@ def _read_titles(path: Path) -> dict[str, str]:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
         text = content.decode("latin-1")  # as GroupLens ships u.item and movies.dat
-    lines = StringIO(text, newline=None)
     first = text.partition("\n")[0]
     separator = next((s for s in ("\t", "::", "|") if s in first), None)
-    rows = (
-        csv.reader(lines) if separator is None else (x.rstrip("\n").split(separator) for x in lines)
-    )
+    rows = _item_rows(path.name, StringIO(text, newline=None), separator)
     item, title, year = 0, 1, None
     if separator in (None, "\t"):  # these have a header
-        header = [field.split(":")[0] for field in next(rows, [])]
+        header = [field.strip().split(":")[0] for field in next(rows, (1, []))[1]]
         item = _find(header, COMMON_NAMES["item"])
         title = next(
             (i for i, field in enumerate(header) if field.endswith(("title", "name"))), None
@@ -274,13 +300,31 @@ def _read_titles(path: Path) -> dict[str, str]:
     if item is None or title is None:
         return {}
     titles = {}
-    for number, row in enumerate(rows, 2 if separator in (None, "\t") else 1):
+    for number, fields in rows:
+        row = [field.strip() for field in fields]
         if not any(row):
             continue
         if len(row) <= max(item, title, year or 0):
             raise ValueError(
-                f"{path.name} line {number}: expected an item and its title, found {row}"
+                f"{path.name} line {number}: expected an item and its title, found {_listed(row)}"
             )
-        dated = year is not None and re.fullmatch("[0-9]{4}", row[year])
-        titles[row[item]] = f"{row[title]} ({row[year]})" if dated else row[title]
+        if row[title]:
+            dated = year is not None and re.fullmatch("[0-9]{4}", row[year])
+            titles[row[item]] = f"{row[title]} ({row[year]})" if dated else row[title]
     return titles
+
+
+def _item_rows(name: str, lines: TextIO, separator: str | None) -> Iterator[tuple[int, list[str]]]:
+    """The fields of an item file, and the number of the line where they begin."""
+    if separator is not None:
+        yield from ((number, line.split(separator)) for number, line in enumerate(lines, 1))
+        return
+    rows, number = csv.reader(lines, strict=True), 1
+    try:
+        for row in rows:
+            yield number, row
+            number = rows.line_num + 1
+    except csv.Error as error:
+        raise ValueError(
+            f"{name} line {number}: expected an item and its title, found {_explain(error)}"
+        ) from None

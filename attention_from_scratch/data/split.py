@@ -1,6 +1,6 @@
 """Leave one out: a user's last event is for the test, the one before it for validation."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -38,7 +38,7 @@ class Split:
         ]
 
 
-def leave_one_out(histories: Sequence[np.ndarray]) -> Split:
+def leave_one_out(histories: Iterable[np.ndarray]) -> Split:
     """Split off the last two events of every user who has at least three.
 
     A user with fewer keeps all of them for training and has neither target, as in the code of
@@ -46,17 +46,20 @@ def leave_one_out(histories: Sequence[np.ndarray]) -> Split:
 
     Parameters
     ----------
-    histories : sequence of (length,) arrays of item ids >= 1, in the order of time
+    histories : iterable of (length,) arrays of integer item ids >= 1, in the order of time
 
     Raises
     ------
     ValueError
-        If a history holds an id below 1: 0 would read as "no target".
+        If ids are no integers, or one is below 1: 0 would read as "no target".
     """
+    histories = [np.asarray(history) for history in histories]
     for user, history in enumerate(histories):
+        if len(history) and history.dtype.kind not in "iu":
+            raise ValueError(f"histories[{user}] is of {history.dtype}; item ids are integers")
         if len(history) and np.min(history) < 1:
             raise ValueError(f"histories[{user}] holds {np.min(history)}; item ids start at 1")
-    histories = [np.asarray(history, np.int64) for history in histories]
+    histories = [history.astype(np.int64, copy=False) for history in histories]
     return Split(
         train=[h if len(h) < 3 else h[:-2] for h in histories],
         validation=np.array([0 if len(h) < 3 else h[-2] for h in histories], np.int64),

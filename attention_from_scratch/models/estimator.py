@@ -1,11 +1,14 @@
 """SASRec with the interface of a recommender: fit, scores, recommend, attention_weights, save."""
 
+import contextlib
 from collections.abc import Callable
+from functools import partial
+from numbers import Real
 from pathlib import Path
 
 import numpy as np
 
-from attention_from_scratch.evaluation import evaluate, whole_catalogue
+from attention_from_scratch.evaluation import evaluate
 from attention_from_scratch.models import sasrec
 from attention_from_scratch.models.recommender import Histories, Recommender, check_histories
 from attention_from_scratch.training import (
@@ -18,10 +21,19 @@ from attention_from_scratch.training import (
     stream,
     train,
 )
+from attention_from_scratch.training.checks import check_integer
+from attention_from_scratch.training.loop import measured
 from attention_from_scratch.tree import tree_leaves
 
 N_SHARDS = 8  # of a batch; fixed, so that the number of threads does not change the sums
 SCORING_BATCH = 128
+
+SIZES = ("n_items", "max_len", "dim", "n_blocks", "n_heads", "n_negatives")
+CHOICES = {
+    "norm": ("pre", "paper"),
+    "loss": ("cross_entropy", "bce"),
+    "dtype": ("float32", "float64"),
+}
 
 
 class SASRec(Recommender):
@@ -52,6 +64,8 @@ class SASRec(Recommender):
     params : tree of arrays, or None before `fit`
     history : list of dicts
         Loss, metrics and seconds of each epoch of the last `fit`.
+    best_epoch, interrupted, diverged : int, bool, bool
+        How that went, as in `Training`.
 
     Source: Kang & McAuley, Self-Attentive Sequential Recommendation, ICDM 2018. The softmax loss:
     Klenitskiy & Vasilev, Turning Dross Into Gold Loss, RecSys 2023.
@@ -72,26 +86,27 @@ class SASRec(Recommender):
         seed: int = 0,
         dtype: str = "float32",
     ):
-        self.config = {
-            "n_items": n_items,
-            "max_len": max_len,
-            "dim": dim,
-            "n_blocks": n_blocks,
-            "n_heads": n_heads,
-            "dropout": dropout,
-            "norm": norm,
-            "loss": loss,
-            "n_negatives": n_negatives,
-            "seed": seed,
-            "dtype": dtype,
-        }
-        check_config(self.config)
-        self.n_items, self.max_len = n_items, max_len
+        self.config = checked(
+            {
+                "n_items": n_items,
+                "max_len": max_len,
+                "dim": dim,
+                "n_blocks": n_blocks,
+                "n_heads": n_heads,
+                "dropout": dropout,
+                "norm": norm,
+                "loss": loss,
+                "n_negatives": n_negatives,
+                "seed": seed,
+                "dtype": dtype,
+            }
+        )
+        self.n_items, self.max_len = self.config["n_items"], self.config["max_len"]
         self.params = None
-        self.item_counts = np.zeros(n_items + 1, np.int64)
+        self.item_counts = np.zeros(self.n_items + 1, np.int64)
         self.history: list[dict] = []
         self.best_epoch = 0
-        self.interrupted = False
+        self.interrupted = self.diverged = False
 
     def fit(
         self,
@@ -113,11 +128,12 @@ class SASRec(Recommender):
     ) -> "SASRec":
         """Train from fresh parameters; keep those of the best epoch.
 
+        If it fails, or is interrupted in the first epoch, the model stays as it was.
+
         Parameters
         ----------
         histories : one sequence of item ids per user, oldest first
             Users with fewer than two events teach nothing and are passed over.
-        epochs : int
         validation : (users,) of item ids, or None
             The event after each history (0: none), for choosing the epoch by `metric` and for
             stopping after `patience` epochs without a better one.
@@ -127,59 +143,36 @@ class SASRec(Recommender):
             Users in a step.
         lr, betas, weight_decay, clip
             Of `Adam` and `clip_gradients`.
-        threads, progress, evaluate_every
+        epochs, evaluate_every, threads, progress
             As in `train`.
         """
         histories = check_histories(histories, self.n_items)
-        if validation is not None and len(validation) != len(histories):
-            raise ValueError(
-                f"validation has {len(validation)} targets, but there are {len(histories)} users"
-            )
         sequences = [history for history in histories if len(history) > 1]
         if not sequences:
             raise ValueError("no history has two events: there is nothing to learn from")
-        counts = {"epochs": epochs, "batch_size": batch_size, "evaluate_every": evaluate_every}
-        for name, value in counts.items():
-            if value < 1:
-                raise ValueError(f"{name} was {value}, but must be at least 1")
-
-        seed = self.config["seed"]
         params = self.initial_params()
-        self.item_counts = np.bincount(np.concatenate(histories), minlength=self.n_items + 1)
-        protocol = protocol or whole_catalogue()
-
-        def batches(epoch):
-            return epoch_batches(
-                sequences,
-                max_len=self.max_len,
-                batch_size=batch_size,
-                n_shards=N_SHARDS,
-                rng=stream(seed, "order", epoch),
-            )
-
-        def validate(params):
-            def scores(users):
-                return self.scores_with(params, users)
-
-            return evaluate(scores, histories, validation, protocol=protocol)
-
+        item_counts = np.bincount(np.concatenate(histories), minlength=self.n_items + 1)
+        validate = None
+        if validation is not None:
+            validate = self.validator(params, item_counts, histories, validation, protocol, metric)
         result = train(
             self.loss,
             params,
-            batches,
+            partial(self.batches, sequences, check_integer("batch_size", batch_size, 1)),
             Adam(params, lr=lr, betas=betas, weight_decay=weight_decay),
             epochs=epochs,
-            evaluate=None if validation is None else validate,
+            evaluate=validate,
             metric=metric,
             evaluate_every=evaluate_every,
             patience=patience,
             clip=clip,
-            seed=seed,
+            seed=self.config["seed"],
             threads=threads,
             progress=progress,
         )
-        self.params, self.history = result.params, result.history
-        self.best_epoch, self.interrupted = result.best_epoch, result.interrupted
+        self.params, self.item_counts, self.history = result.params, item_counts, result.history
+        self.best_epoch = result.best_epoch
+        self.interrupted, self.diverged = result.interrupted, result.diverged
         return self
 
     def initial_params(self):
@@ -187,6 +180,36 @@ class SASRec(Recommender):
         names = ("n_items", "max_len", "dim", "n_blocks", "norm", "dtype")
         rng = stream(self.config["seed"], "parameters")
         return sasrec.init_params(rng, **{name: self.config[name] for name in names})
+
+    def batches(self, sequences, batch_size, epoch):
+        """Batches of one epoch, as `train` wants them; their order is drawn anew each time."""
+        return epoch_batches(
+            sequences,
+            max_len=self.max_len,
+            batch_size=batch_size,
+            n_shards=N_SHARDS,
+            rng=stream(self.config["seed"], "order", epoch),
+        )
+
+    def validator(self, params, item_counts, histories, validation, protocol, metric):
+        """What `train` asks after an epoch: params -> metrics of the validation events."""
+        validation = check_validation(validation, len(histories), self.n_items)
+
+        def validate(params, targets=validation):
+            def scores(users):
+                scores = self.scores_with(params, item_counts, users)
+                if np.isnan(scores).any():
+                    raise FloatingPointError("the scores became NaN")
+                return scores
+
+            return evaluate(scores, histories, targets, protocol=protocol)
+
+        # One user first: what cannot be measured should not cost the epochs before it is.
+        one = np.zeros_like(validation)
+        first = np.flatnonzero(validation)[0]
+        one[first] = validation[first]
+        measured(partial(validate, targets=one), params, metric, epoch=0)
+        return validate
 
     def loss(self, params, shard, *, rng, total):
         """Loss of a shard of a batch, as `train` wants it."""
@@ -225,10 +248,10 @@ class SASRec(Recommender):
             For an item that is not in 1..V, or a model that has not been fitted.
         """
         self.require_fitted()
-        return self.scores_with(self.params, histories)
+        return self.scores_with(self.params, self.item_counts, histories)
 
-    def scores_with(self, params, histories: Histories) -> np.ndarray:
-        """`scores` of a model with other parameters."""
+    def scores_with(self, params, item_counts, histories: Histories) -> np.ndarray:
+        """`scores` of a model with other parameters and counts."""
         histories = check_histories(histories, self.n_items)
         scores = np.empty((len(histories), self.n_items + 1), self.config["dtype"])
         # Users of like length together: each batch is as wide as its longest history.
@@ -239,7 +262,7 @@ class SASRec(Recommender):
             users = order[start : start + SCORING_BATCH]
             ids = pad([histories[user] for user in users], self.max_len)
             scores[users] = sasrec.next_item_scores(params, ids, **self.settings)
-        scores[[len(history) == 0 for history in histories]] = np.log1p(self.item_counts)
+        scores[[len(history) == 0 for history in histories]] = np.log1p(item_counts)
         scores[:, 0] = -np.inf
         return scores
 
@@ -275,6 +298,8 @@ class SASRec(Recommender):
             params, model.item_counts = tree["model"], tree["item_counts"]
         except (KeyError, TypeError):
             raise ValueError(f"{path} lacks a part of a sasrec model") from None
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
         fresh = model.initial_params()
         loaded = {name: leaf.shape for name, leaf in tree_leaves(params)}
         if loaded != {name: leaf.shape for name, leaf in tree_leaves(fresh)}:
@@ -300,22 +325,40 @@ def filled(template, tree):
     return tree
 
 
-def check_config(config: dict) -> None:
-    """Raise for a size or a choice that cannot be."""
-    for name in ("n_items", "max_len", "dim", "n_blocks", "n_heads", "n_negatives"):
-        if config[name] < 1:
-            raise ValueError(f"{name} was {config[name]}, but must be at least 1")
+def checked(config: dict) -> dict:
+    """The settings as Python's own numbers and strings; one that cannot be is an error."""
+    config = config | {name: check_integer(name, config[name], 1) for name in SIZES}
+    config["seed"] = check_integer("seed", config["seed"], 0)
     if config["dim"] % config["n_heads"]:
         raise ValueError(
             f"n_heads was {config['n_heads']}, but must divide dim, which is {config['dim']}"
         )
-    if not 0 <= config["dropout"] < 1:
-        raise ValueError(f"dropout was {config['dropout']}, but must be at least 0 and below 1")
-    choices = {
-        "norm": ("pre", "paper"),
-        "loss": ("cross_entropy", "bce"),
-        "dtype": ("float32", "float64"),
-    }
-    for name, allowed in choices.items():
+    dropout = config["dropout"]
+    if not (isinstance(dropout, Real) and 0 <= dropout < 1):
+        raise ValueError(f"dropout was {dropout!r}, but must be at least 0 and below 1")
+    if config["dtype"] is not None:  # which NumPy would take for float64
+        with contextlib.suppress(TypeError):
+            config["dtype"] = np.dtype(config["dtype"]).name
+    for name, allowed in CHOICES.items():
         if config[name] not in allowed:
             raise ValueError(f"{name} was {config[name]!r}, but must be one of {allowed}")
+    return config | {"dropout": float(dropout)}
+
+
+def check_validation(validation, n_users: int, n_items: int) -> np.ndarray:
+    """The targets as an array, if there is one for each user, an item or 0, and not only zeros."""
+    targets = np.asarray(validation)
+    if targets.ndim != 1 or targets.dtype.kind not in "iu":
+        raise ValueError(
+            f"validation is {targets.dtype} of shape {targets.shape}, but must be (users,) integers"
+        )
+    if len(targets) != n_users:
+        raise ValueError(f"validation has {len(targets)} targets, but there are {n_users} users")
+    wrong = targets[(targets < 0) | (targets > n_items)]
+    if wrong.size:
+        raise ValueError(
+            f"validation holds item {wrong[0]}, but the catalogue has items 1..{n_items} (0: none)"
+        )
+    if not targets.any():
+        raise ValueError("validation holds only zeros, but must have a target for some user")
+    return targets

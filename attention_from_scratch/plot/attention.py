@@ -9,12 +9,14 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
 from attention_from_scratch.plot.figure import new_figure
+from attention_from_scratch.plot.labels import cut, drawable, font_family, width
 
 COLOURS = "Blues"
 """One hue from light to dark: the same order for the colour-blind and in grey print."""
 
 QUERY, KEY = "query: the position that looks", "key: the position looked at"
 MOST_VALUES = 12  # positions a side up to which each cell shows its value
+LONGEST_LABEL, LONGEST_TITLE = 30, 60  # characters
 MOST_LABELS = 25  # tick labels a side; of more positions every second, third, ... is labelled
 
 
@@ -37,11 +39,13 @@ def attention_heatmap(
     ----------
     weights : (L_query, L_key)
     row_labels, column_labels : L_query and L_key labels
-        Names of the positions, e.g. the items that stand there. None counts from 1; columns without
-        labels of their own take those of the rows if there are as many.
+        Names of the positions, e.g. the items that stand there, of which 30 characters are shown.
+        None counts from 1; columns without labels of their own take those of the rows if there are
+        as many.
     ax : Axes
         Where to draw; None makes a new figure.
     title : str
+        Text, of which 60 characters are shown; dollar signs are no mathematics.
     vmin, vmax : float
         The weights drawn lightest and darkest; None is the largest weight.
 
@@ -56,14 +60,17 @@ def attention_heatmap(
         column_labels = row_labels
     row_labels = _check_labels(row_labels, rows, "row_labels")
     column_labels = _check_labels(column_labels, columns, "column_labels")
+    title = cut(str(title or ""), LONGEST_TITLE)
+    row_labels, column_labels, (title,) = drawable(row_labels, column_labels, [title])
     if ax is None:
-        width, height = _side(columns, 0.5, 6), _side(rows, 0.5, 6)
-        figure = new_figure(width + 1.6 + _room(row_labels), height + 1 + _room(column_labels))
+        wide, high = _side(columns, 0.5, 6), _side(rows, 0.5, 6)
+        figure = new_figure(wide + 1.6 + _room(row_labels), high + 1 + _room(column_labels))
         ax = figure.add_subplot()
     image = _draw(ax, weights, _scale(weights, vmin, vmax), 0.5)
     _name_positions(ax.yaxis, row_labels)
     _name_positions(ax.xaxis, column_labels)
-    ax.set(title=title or "", xlabel=KEY, ylabel=QUERY)
+    _set_title(ax, title)
+    ax.set(xlabel=KEY, ylabel=QUERY)
     ax.figure.colorbar(image, ax=ax, label="attention weight")
     return ax.figure
 
@@ -100,6 +107,7 @@ def attention_heads(
         prefix = [""] if one_block else [f"block {block + 1}, " for block in range(blocks)]
         titles = [f"{block}head {head + 1}" for block in prefix for head in range(heads)]
     titles = _check_labels(titles, blocks * heads, "titles")
+    labels, titles = drawable(labels, titles)
 
     side, room = _side(length, 0.42, 3.6), _room(labels)
     figure = new_figure(heads * (side + 0.3) + 1.5 + room, blocks * (side + 0.4) + 0.6 + room)
@@ -108,7 +116,7 @@ def attention_heads(
     panels = weights.reshape(-1, length, length)
     for ax, panel, title in zip(axes.flat, panels, titles, strict=True):
         image = _draw(ax, panel, scale, side / length)
-        ax.set_title(title, fontsize=10)
+        _set_title(ax, title, fontsize=10)
     for axis in [ax.yaxis for ax in axes[:, 0]] + [ax.xaxis for ax in axes[-1]]:
         _name_positions(axis, labels)
     figure.supxlabel(KEY, fontsize=10)
@@ -130,7 +138,7 @@ def _check_labels(labels, count, name):
     labels = range(1, count + 1) if labels is None else labels
     if len(labels) != count:
         raise ValueError(f"{name} has {len(labels)} entries, must have {count}")
-    return [str(label) for label in labels]
+    return [cut(" ".join(str(label).split()), LONGEST_LABEL) for label in labels]
 
 
 def _scale(weights, vmin, vmax):
@@ -144,8 +152,8 @@ def _side(length, cell, most):
 
 
 def _room(labels):
-    """Inches that the longest label takes: about 0.07 a character."""
-    return 0.07 * max(map(len, labels))
+    """Inches that the longest label takes: 0.07 a character, twice that for a wide one."""
+    return 0.07 * max(map(width, labels))
 
 
 def _draw(ax: Axes, weights: np.ndarray, scale: Normalize, cell: float) -> AxesImage:
@@ -165,12 +173,17 @@ def _draw(ax: Axes, weights: np.ndarray, scale: Normalize, cell: float) -> AxesI
     return image
 
 
+def _set_title(ax, title, **options):
+    ax.set_title(title, parse_math=False, fontfamily=font_family(), **options)
+
+
 def _name_positions(axis, labels):
     """A tick label at each position, or at every second, third, ... up to the last."""
     step = -(-len(labels) // MOST_LABELS)
     shown = range((len(labels) - 1) % step, len(labels), step)
     # A title may hold dollar signs; they are no mathematics.
     axis.set_ticks(shown, [labels[position] for position in shown], parse_math=False)
-    axis.set_tick_params(labelsize=9 if len(labels) <= MOST_VALUES else 7, length=2)
+    size = 9 if len(labels) <= MOST_VALUES else 7
+    axis.set_tick_params(labelsize=size, labelfontfamily=font_family(), length=2)
     if axis.axis_name == "x" and max(map(len, labels)) > 3:
         axis.set_tick_params(rotation=90)

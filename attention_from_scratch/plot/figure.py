@@ -1,11 +1,14 @@
 """The figure that every plot is drawn on, and how it gets into a file."""
 
 import io
-import os
-import uuid
+from os import PathLike
 from pathlib import Path
 
 from matplotlib.figure import Figure
+
+from attention_from_scratch.files import replace_file
+
+FORMATS = (".png", ".svg", ".pdf", ".jpg", ".webp")
 
 
 class Picture(Figure):
@@ -26,36 +29,29 @@ def new_figure(width: float, height: float) -> Picture:
     return Picture(figsize=(width, height), layout="compressed", dpi=110)
 
 
-def save(figure: Figure, path: str | os.PathLike, *, dpi: float = 150) -> Path:
+def save(figure: Figure, path: str | PathLike, *, dpi: float = 150) -> Path:
     """Write a figure to a file: whole, or not at all.
-
-    It is written beside its destination and renamed, so a reader never meets half a picture and a
-    failure leaves the old one in place.
 
     Parameters
     ----------
     figure : Figure
     path : path
-        The suffix chooses the format: .png, .svg, .pdf and what else matplotlib writes.
+        The suffix chooses the format: .png, .svg, .pdf, .jpg or .webp.
     dpi : float
         Pixels an inch.
 
     Raises
     ------
     ValueError
-        If the folder does not exist or the format is unknown.
+        If the folder does not exist or the format is another.
+    OSError
+        If it cannot be written.
     """
     path = Path(path)
-    formats = sorted(figure.canvas.get_supported_filetypes())
-    suffix = path.suffix[1:].lower()
-    if suffix not in formats:
-        raise ValueError(f"path is {str(path)!r}, must end in one of .{', .'.join(formats)}")
+    suffix = path.suffix.lower()
+    if suffix not in FORMATS:
+        raise ValueError(f"path is {str(path)!r}, must end in one of {', '.join(FORMATS)}")
     if not path.parent.is_dir():
         raise ValueError(f"path is {str(path)!r}, but there is no folder {str(path.parent)!r}")
-    unfinished = path.with_name(f".{uuid.uuid4().hex}.{suffix}")
-    try:
-        figure.savefig(unfinished, format=suffix, dpi=dpi)
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    replace_file(path, lambda part: figure.savefig(part, format=suffix[1:], dpi=dpi))
     return path

@@ -1,12 +1,11 @@
 """A model in one file: arrays and a description, no pickle."""
 
 import json
-import os
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
+from attention_from_scratch.files import replace_file
 from attention_from_scratch.tree import Tree, tree_leaves
 
 DESCRIPTION = "description"
@@ -64,14 +63,3 @@ def lists_for_numbers(node: Tree) -> Tree:
     if node and all(name.isdigit() for name in node):
         return [node[str(i)] for i in range(len(node))]
     return node
-
-
-def replace_file(path: str | Path, write: Callable[[Path], None]) -> None:
-    """Let `write` fill a temporary file beside `path`, then put it in place in one move."""
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        write(temporary)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)

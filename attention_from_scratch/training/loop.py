@@ -2,15 +2,19 @@
 
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from attention_from_scratch.training.checks import check_integer, check_positive
 from attention_from_scratch.training.optimizer import Adam, clip_gradients
 from attention_from_scratch.training.streams import stream
 from attention_from_scratch.training.threads import shard_pool
-from attention_from_scratch.tree import Tree, tree_map, tree_sum
+from attention_from_scratch.tree import Tree, tree_leaves, tree_map, tree_sum
+
+# What overflows shows in the loss, the parameters or the scores, and that is an error with a name.
+SILENT = {"over": "ignore", "invalid": "ignore"}
 
 
 @dataclass
@@ -18,13 +22,20 @@ class Training:
     """What came out: the best parameters, and one dict an epoch of how it went.
 
     Each row of `history` has "epoch", "loss" (mean per target, nats), "seconds", and, where the
-    model was evaluated, the metrics. `interrupted` says that Ctrl-C ended it early.
+    model was evaluated, the metrics. `params` are those of the end of `best_epoch`, and `best` is
+    its metric. `interrupted` says that Ctrl-C ended it early, `diverged` that its numbers did.
     """
 
     params: Tree
     history: list[dict] = field(default_factory=list)
     best_epoch: int = 0
+    best: float = -math.inf
     interrupted: bool = False
+    diverged: bool = False
+
+    def keep(self, params: Tree, epoch: int, metric: float = -math.inf) -> None:
+        """Make a copy of these the best parameters."""
+        self.params, self.best_epoch, self.best = tree_map(np.copy, params), epoch, metric
 
 
 def train(
@@ -47,75 +58,120 @@ def train(
 
     Parameters
     ----------
+    loss, params, batches, optimizer, clip, seed
+        As in `descend`; `params` are not changed.
+    evaluate : params -> {metric: value} or None
+        Called every `evaluate_every` epochs and after the last. The parameters that are best by
+        `metric` (larger is better) are returned; with no `evaluate`, those of the last epoch.
+    patience : int or None
+        Stop when `metric` has not improved for this many epochs.
+    threads, progress
+        Of `shard_pool`, and whether to show a bar. None: all cores; if a person is looking.
+
+    Raises
+    ------
+    FloatingPointError, KeyboardInterrupt
+        When the training diverges or is interrupted and there is nothing to return: before the
+        first evaluation, and in the first epoch.
+    """
+    from tqdm import tqdm  # here, so that importing the package stays fast
+
+    check_settings(epochs, evaluate_every, patience, clip)
+    params = tree_map(np.copy, params)
+    result, disable = Training(params), None if progress is None else not progress
+    with shard_pool(threads) as parallel, tqdm(total=epochs, unit="epoch", disable=disable) as bar:
+        try:
+            steps = descend(loss, params, batches, optimizer, parallel, epochs, clip, seed)
+            for epoch, (row, count) in enumerate(steps, 1):
+                result.history.append(row)
+                if result.best == -math.inf:  # nothing evaluated yet
+                    result.keep(params, epoch)
+                if evaluate and (epoch % evaluate_every == 0 or epoch == epochs):
+                    row |= measured(evaluate, params, metric, epoch)
+                    if row[metric] > result.best:
+                        result.keep(params, epoch, row[metric])
+                bar.update()
+                bar.set_postfix_str(describe(row, metric, result.best, count), refresh=False)
+                if patience and metric in row and epoch - result.best_epoch >= patience:
+                    break
+        except KeyboardInterrupt:
+            if not result.history:
+                raise
+            result.interrupted = True
+        except FloatingPointError:
+            if result.best == -math.inf:
+                raise
+            result.diverged = True
+    return result
+
+
+def check_settings(epochs, evaluate_every, patience, clip) -> None:
+    """Raise for a setting of `train` that cannot be."""
+    check_integer("epochs", epochs, 1)
+    check_integer("evaluate_every", evaluate_every, 1)
+    if patience is not None:
+        check_integer("patience", patience, 1)
+    if clip is not None:
+        check_positive("clip", clip)
+
+
+def descend(
+    loss: Callable,
+    params: Tree,
+    batches: Callable[[int], Iterable[list]],
+    optimizer: Adam,
+    parallel: Callable,
+    epochs: int,
+    clip: float | None,
+    seed: int,
+) -> Iterator[tuple[dict, int]]:
+    """Take the steps of each epoch, in place; then yield its row and its number of targets.
+
+    Parameters
+    ----------
     loss : (params, shard, rng=Generator, total=int) -> (value, backward)
         The sum of the shard's losses divided by `total`, the number of targets in the batch;
         `backward()` gives a tree like params. Draws come from rng, keyed by (seed, step, shard).
     params : tree of arrays
-        Where to start; not changed.
+        Where to start.
     batches : epoch (from 1) -> iterable of batches
         A batch is a list of shards, each with a `count` of its targets.
-    optimizer : Adam
-    epochs : int
-    evaluate : params -> {metric: value} or None
-        Called every `evaluate_every` epochs and after the last. The parameters that are best by
-        `metric` (larger is better) are returned; with no `evaluate`, the last ones.
-    patience : int or None
-        Stop when `metric` has not improved for this many epochs.
+    parallel : map
+        Of `shard_pool`.
     clip : float or None
         Largest norm of a step's gradients.
     seed : int
         A seed gives the same model bit for bit on one machine, on any number of threads.
-    threads : int or None
-        None: as many as there are cores.
-    progress : bool or None
-        Show a bar; None: if a person is looking.
 
     Raises
     ------
     FloatingPointError
-        When the loss is no longer a number.
+        When the loss or a parameter is no longer a number.
     """
-    from tqdm import tqdm  # here, so that importing the package stays fast
+    step = 0
+    for epoch in range(1, epochs + 1):
+        start, losses, counts = time.perf_counter(), [], []
+        for shards in batches(epoch):
+            value, grads, count = batch_gradients(loss, params, shards, parallel, seed, step)
+            if not math.isfinite(value):
+                raise divergence(f"the loss became {value}", epoch)
+            with np.errstate(**SILENT):
+                if clip is not None:
+                    grads, _ = clip_gradients(grads, clip)
+                optimizer.update(params, grads)
+            losses.append(value)
+            counts.append(count)
+            step += 1
+        if not all(np.isfinite(leaf).all() for _, leaf in tree_leaves(params)):
+            raise divergence("a parameter became infinite or NaN", epoch)
+        seconds = time.perf_counter() - start
+        row = {"epoch": epoch, "loss": weighted_mean(losses, counts), "seconds": seconds}
+        yield row, sum(counts)
 
-    params = tree_map(np.copy, params)
-    result, best, step = Training(params), -math.inf, 0
-    disable = None if progress is None else not progress
-    with shard_pool(threads) as parallel, tqdm(total=epochs, unit="epoch", disable=disable) as bar:
-        try:
-            for epoch in range(1, epochs + 1):
-                start, losses, counts = time.perf_counter(), [], []
-                for shards in batches(epoch):
-                    value, grads, count = batch_gradients(
-                        loss, params, shards, parallel, seed, step
-                    )
-                    if not math.isfinite(value):
-                        raise FloatingPointError(
-                            f"the loss became {value} in epoch {epoch}; a smaller lr may help"
-                        )
-                    if clip is not None:
-                        grads, _ = clip_gradients(grads, clip)
-                    optimizer.update(params, grads)
-                    losses.append(value)
-                    counts.append(count)
-                    step += 1
-                seconds = time.perf_counter() - start
-                row = {"epoch": epoch, "loss": weighted_mean(losses, counts), "seconds": seconds}
-                result.history.append(row)
-                if evaluate and (epoch % evaluate_every == 0 or epoch == epochs):
-                    row |= measured(evaluate, params, metric)
-                    if row[metric] > best:
-                        best, result.best_epoch = row[metric], epoch
-                        result.params = tree_map(np.copy, params)
-                bar.update()
-                bar.set_postfix_str(describe(row, metric, best, sum(counts)), refresh=False)
-                stale = epoch - result.best_epoch if metric in row else 0
-                if patience is not None and stale >= patience:
-                    break
-        except KeyboardInterrupt:
-            result.interrupted = True
-    if not result.best_epoch:
-        result.params, result.best_epoch = params, len(result.history)
-    return result
+
+def divergence(what, epoch: int) -> FloatingPointError:
+    """The error of a training whose numbers have left the numbers."""
+    return FloatingPointError(f"{what} in epoch {epoch}; a smaller lr may help")
 
 
 def batch_gradients(loss, params, shards, parallel, seed, step):
@@ -125,18 +181,22 @@ def batch_gradients(loss, params, shards, parallel, seed, step):
     def run(numbered):
         index, shard = numbered
         rng = stream(seed, "shard", step, index)
-        # What overflows shows in the loss, and that is an error with a name.
-        with np.errstate(over="ignore", invalid="ignore"):
+        with np.errstate(**SILENT):
             value, backward = loss(params, shard, rng=rng, total=total)
             return float(value), backward()
 
     values, grads = zip(*parallel(run, enumerate(shards)), strict=True)
-    return sum(values), tree_sum(grads), total
+    with np.errstate(**SILENT):
+        return sum(values), tree_sum(grads), total
 
 
-def measured(evaluate, params, metric) -> dict:
+def measured(evaluate, params, metric, epoch) -> dict:
     """The metrics of the model as it is; `metric` must be one of them."""
-    metrics = evaluate(params)
+    try:
+        with np.errstate(**SILENT):
+            metrics = evaluate(params)
+    except FloatingPointError as error:
+        raise divergence(error, epoch) from None
     if metric not in metrics:
         raise ValueError(f"metric was {metric!r}, but must be one of {', '.join(metrics)}")
     return metrics

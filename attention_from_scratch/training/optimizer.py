@@ -1,7 +1,10 @@
 """Adam, and a bound on the size of a step."""
 
+import math
+
 import numpy as np
 
+from attention_from_scratch.training.checks import check_positive
 from attention_from_scratch.tree import Tree, tree_leaves, tree_map
 
 
@@ -24,15 +27,12 @@ class Adam:
     """
 
     def __init__(self, params: Tree, *, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0):
-        if not lr > 0:
-            raise ValueError(f"lr was {lr}, but must be above 0")
+        check_positive("lr", lr)
+        check_positive("eps", eps)
         if not all(0 <= beta < 1 for beta in betas):
             raise ValueError(f"betas were {betas}, but must be at least 0 and below 1")
-        if not (eps > 0 and weight_decay >= 0):
-            raise ValueError(
-                f"eps was {eps} and weight_decay {weight_decay}, "
-                "but must be above 0, and at least 0"
-            )
+        if not 0 <= weight_decay < math.inf:
+            raise ValueError(f"weight_decay was {weight_decay}, but must be finite and at least 0")
         self.lr, self.betas, self.eps, self.weight_decay = lr, betas, eps, weight_decay
         self.step_count = 0
         self.mean = tree_map(np.zeros_like, params)

@@ -4,8 +4,11 @@ import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from threading import Lock
 
 from threadpoolctl import threadpool_limits
+
+from attention_from_scratch.training.checks import check_integer
 
 
 def available_cores() -> int:
@@ -27,10 +30,32 @@ def shard_pool(threads: int | None = None) -> Iterator[Callable]:
     threads : int or None
         None: as many as there are cores.
     """
-    if threads is not None and threads < 1:
-        raise ValueError(f"threads was {threads}, but must be at least 1")
-    with (
-        threadpool_limits(1, user_api="blas"),
-        ThreadPoolExecutor(threads or available_cores()) as pool,
-    ):
+    if threads is not None:
+        check_integer("threads", threads, 1)
+    with one_blas_thread(), ThreadPoolExecutor(threads or available_cores()) as pool:
         yield pool.map
+
+
+_lock = Lock()
+_inside = 0  # how many pools there are just now, in all threads
+_limits = None  # set by the first of them
+
+
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """Hold the matrix library, which all threads share, to one thread of its own.
+
+    Where several overlap, the first in sets the limit and the last out takes it back.
+    """
+    global _inside, _limits
+    with _lock:
+        if not _inside:
+            _limits = threadpool_limits(1, user_api="blas")
+        _inside += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _inside -= 1
+            if not _inside:
+                _limits.restore_original_limits()

@@ -35,6 +35,18 @@ def test_integer_labels_are_sorted_as_numbers_and_others_as_text():
     assert (words.users, words.items) == (["10", "9", "x"], ["", "10", "9", "x"])
 
 
+def test_labels_of_more_digits_than_an_int_takes_are_text():
+    long = "9" * 5000
+    data = Interactions.from_events(["u"] * 3, ["10", "9", long])
+    assert data.items == ["", "10", "9", long]
+
+
+def test_what_gave_the_order_of_time_is_known():
+    assert Interactions.from_events(["u"], ["1"], [5.0]).ordered_by == "timestamp"
+    assert Interactions.from_events(["u"], ["1"]).ordered_by == "line"
+    assert Interactions([np.array([1])], ["u"], ["", "x"]).ordered_by == "line"
+
+
 def test_items_labelled_from_1_keep_their_labels_as_ids():
     data = Interactions.from_events(["1"] * 12, [str(i) for i in range(12, 0, -1)])
     assert data.histories[0].tolist() == list(range(12, 0, -1))
@@ -59,12 +71,28 @@ def test_labels_are_translated_to_ids_and_an_unknown_one_is_named():
         data.ids([""])  # padding is no item
 
 
+def test_a_label_may_be_a_word_for_nothing():
+    assert Interactions.from_events(["u"] * 2, ["nan", "None"]).items == ["", "None", "nan"]
+
+
+def test_an_error_about_a_long_label_is_short():
+    data = Interactions.from_events(["u"], ["x" * 9999])
+    with pytest.raises(ValueError, match="unknown item") as raised:
+        data.ids(["y" * 9999])
+    assert len(str(raised.value)) < 300
+
+
 def test_names_are_titles_where_there_are_any_and_labels_otherwise():
     events = ["u", "u"], ["1", "2"]
     assert Interactions.from_events(*events).names == ["", "1", "2"]
     titled = Interactions.from_events(*events, titles={"1": "Toy Story", "9": "never met"})
     assert titled.names == titled.titles == ["", "Toy Story", "2"]
     assert titled.n_items == 2
+    assert Interactions.from_events(*events, titles={"1": "", "2": "Heat"}).names == [
+        "",
+        "1",
+        "Heat",
+    ]
 
 
 def test_a_summary_counts_users_items_and_events():
@@ -80,6 +108,9 @@ def test_a_summary_counts_users_items_and_events():
         (["u"], ["1", "2"], None, "1 users, 2 items"),
         (["u"], ["1"], [1, 2], "1 items, 2 timestamps"),
         (["u"], [""], None, "item of event 0 is empty"),
+        (["u"] * 2, ["None", None], None, "item of event 1 is None; it must have a label"),
+        (["u", np.nan], ["1"] * 2, None, "user of event 1 is nan"),
+        (np.array([1, np.nan]), ["1"] * 2, None, "user of event 1 is nan"),
         (["u"], ["1"], [np.nan], "timestamp nan"),
     ],
 )

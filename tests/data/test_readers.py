@@ -76,6 +76,44 @@ def test_columns_of_any_name_can_be_given(tmp_path):
     assert untimed.histories[0].tolist() == [2, 1]
 
 
+@pytest.mark.parametrize("name", ["unixTimestamp", "unixReviewTime", "DateTime", "date", "ts"])
+def test_a_column_of_times_goes_by_many_names(tmp_path, name):
+    path = write(tmp_path, "a.csv", f"userId,movieId,rating,{name}\n1,8,5,20\n1,9,5,10\n")
+    data = read_interactions(path)
+    assert [data.items[i] for i in data.histories[0]] == ["9", "8"]
+    assert data.ordered_by == "timestamp"
+
+
+def test_where_no_column_is_a_time_it_is_said_what_there_was(tmp_path):
+    data = read_interactions(write(tmp_path, "a.csv", "user,item,heard\n1,8,20\n1,9,10\n"))
+    expected = "line, as none of the columns 'user', 'item', 'heard' is known as a timestamp"
+    assert data.ordered_by == expected
+    assert read_interactions(write(tmp_path, "a.txt", "1 2\n")).ordered_by == "line"
+    assert read_interactions(write(tmp_path, "u.data", lines("\t"))).ordered_by == "timestamp"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.inter", "user_id:token\titem_id:token\n 1 \t2 \n1\t2\n"),
+        ("a.csv", "user,item\n 1 ,2 \n1,2\n"),
+        ("quoted.csv", 'user,item\n"1 ","2"\n1," 2"\n'),
+        ("u.data", "1 \t2 \t3\t4\n1\t2\t3\t5\n"),
+        ("ratings.dat", "1 :: 2::3::4\n1::2::3::5\n"),
+        ("a.txt", "1\t2 \n1\t2\n"),
+    ],
+)
+def test_spaces_around_a_label_are_no_part_of_it(tmp_path, name, text):
+    data = read_interactions(write(tmp_path, name, text))
+    assert (data.users, data.items) == (["1"], ["", "2"])
+
+
+def test_spaces_in_an_item_file_are_no_part_of_labels_and_titles(tmp_path):
+    write(tmp_path, "u.item", "10 | Heat \n20|  |x\n")
+    data = read_interactions(write(tmp_path, "u.data", FILES["u.data"]))
+    assert data.names == ["", "Heat", "20", "30"]
+
+
 def test_quoted_fields_may_hold_the_separator(tmp_path):
     data = read_interactions(write(tmp_path, "a.csv", 'user,item\n1,"tea, ""green"""\n1,milk\n'))
     assert data.items == ["", "milk", 'tea, "green"']
@@ -180,6 +218,35 @@ MALFORMED = [
     ),
     ("a.csv", "user,item\n1,2\n1,\n", "a.csv line 3: expected the item's label, found ''"),
     ("ml.inter", RECBOLE + "\t2\t3\t4\n", "ml.inter line 2: expected the user's label, found ''"),
+    ("a.csv", "user,item\n1,2\n 　,3\n", "a.csv line 3: expected the user's label, found ''"),
+    (
+        "x.txt",
+        "x" * 300_000,
+        "x.txt line 1: field larger than field limit (131072)",
+    ),
+    (
+        "a.csv",
+        f'user,item\n1,"{"x" * 300_000}"\n',
+        "a.csv line 2: expected 2 comma-separated fields, found field larger than field limit "
+        f"(131072): '1,\"{'x' * 76}…'",
+    ),
+    (
+        "ml.inter",
+        "x" * 300_000,
+        "ml.inter line 1: expected a header such as 'user_id:token\\titem_id:token\\t"
+        f"timestamp:float', found '{'x' * 79}…'",
+    ),
+    (
+        "a.csv",
+        ",".join(map(str, range(99_999))),
+        "a.csv: no user column 'user' or 'user_id' or 'userid'; its columns are "
+        "'0', '1', '2', '3', '4', '5', '6', '7', '8', '9', … (99999 in all)",
+    ),
+    (
+        "u.data",
+        f"1\t2\t3\t{'x' * 9999}\n",
+        f"u.data line 1: expected a number as timestamp, found '{'x' * 79}…'",
+    ),
     ("ml.inter", RECBOLE, "ml.inter: no events, only a header"),
     ("ml.inter", "", "ml.inter: the file is empty"),
     ("ml.txt", "\n \n", "ml.txt: the file is empty"),
@@ -215,6 +282,46 @@ def test_a_column_that_was_asked_for_must_be_there(tmp_path):
         read_interactions(path, columns={"timestamp": "when"})
     with pytest.raises(ValueError, match="columns has 'users'; it may have user, item, timestamp"):
         read_interactions(path, columns={"users": "user"})
+
+
+def test_each_role_has_a_column_of_its_own(tmp_path):
+    path = write(tmp_path, "a.csv", "user,item\n1,2\n")
+    message = (
+        "a.csv: each role must have a column of its own, but they are user 'user', item 'user'"
+    )
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        read_interactions(path, columns={"user": "user", "item": "USER"})
+
+
+@pytest.mark.parametrize("text", ["once upon a time ", '[{"user": 1, "item": 2}, '])
+def test_an_error_about_a_long_line_is_short(tmp_path, text):
+    with pytest.raises(ValueError, match=r"^a\.txt: ") as raised:
+        read_interactions(write(tmp_path, "a.txt", text * 5000))
+    assert len(str(raised.value)) < 400
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("row", "found"),
+    [
+        ('20,"Amélie (2001),Comedy', "a quote that does not end as it should"),
+        (f"20,{'x' * 200_000},Comedy", r"field larger than field limit \(131072\)"),
+        ("20", "'20'"),
+    ],
+)
+def test_a_malformed_row_of_titles_is_named(tmp_path, row, found):
+    text = f'movieId,title,genres\n10,"A\nB",C\n{row}\n30,"Heat, again",Crime\n'
+    item_file = write(tmp_path, "movies.csv", text)
+    expected = rf"^movies\.csv line 4: expected an item and its title, found {found}$"
+    with pytest.raises(ValueError, match=expected):
+        read_interactions(write(tmp_path, "a.txt", "1 10\n"), titles=item_file)
+
+
+def test_an_item_whose_title_is_empty_goes_by_its_label(tmp_path):
+    text = "item_id:token\tmovie_title:token_seq\trelease_year:token\n10\t\t1995\n20\t \t\n"
+    write(tmp_path, "ml.item", text + "30\tHeat\t1995\n")
+    data = read_interactions(write(tmp_path, "ml.inter", FILES["ml.inter"]))
+    assert data.names == ["", "10", "20", "Heat (1995)"]
 
 
 def test_a_missing_or_binary_file_is_an_error(tmp_path):

@@ -47,6 +47,24 @@ def test_the_histories_are_left_as_they_are():
     assert history.tolist() == [1, 2, 3]
 
 
+def test_histories_may_come_one_at_a_time():
+    split = leave_one_out(np.array(h) for h in ([1, 2, 3], [4]))
+    assert as_lists(split.train) == [[1], [4]]
+    assert split.test.tolist() == [3, 0]
+
+
+def test_lists_will_do_and_an_empty_one_too():
+    split = leave_one_out([[1, 2, 3], []])
+    assert as_lists(split.train) == [[1], []]
+    assert {history.dtype for history in split.train} == {np.dtype(np.int64)}
+
+
+@pytest.mark.parametrize("ids", [[1.7, 2.0, 3.0], ["1", "2"], [True]])
+def test_ids_that_are_no_integers_are_an_error(ids):
+    with pytest.raises(ValueError, match=r"histories\[1\] is of .*; item ids are integers"):
+        leave_one_out([[1, 2, 3], ids])
+
+
 def test_padding_in_a_history_is_an_error():
     with pytest.raises(ValueError, match=r"histories\[1\] holds 0; item ids start at 1"):
         split_of([1, 2, 3], [0, 1, 2])

@@ -6,12 +6,13 @@ import pickle
 import numpy as np
 import pytest
 
-from attention_from_scratch.evaluation import evaluate, whole_catalogue
+from attention_from_scratch.evaluation import evaluate, sampled_negatives, whole_catalogue
 from attention_from_scratch.models import Recommender, SASRec
 from attention_from_scratch.training import checkpoint, save_model
 from attention_from_scratch.tree import tree_leaves
 
 N_ITEMS = 6
+SIZES = ("n_items", "max_len", "dim", "n_blocks", "n_heads", "n_negatives")
 SMALL = {"max_len": 5, "dim": 4, "n_blocks": 2, "n_heads": 2, "dropout": 0.3}
 
 
@@ -84,7 +85,7 @@ def test_fit_starts_afresh_each_time(model):
 
 
 def test_the_parameters_are_those_of_the_best_epoch(monkeypatch):
-    metrics = iter([0.1, 0.3, 0.2, 0.3])
+    metrics = iter([0.0, 0.1, 0.3, 0.2, 0.3])  # the first is asked of one user, before all
     monkeypatch.setattr(
         "attention_from_scratch.models.estimator.evaluate",
         lambda *arguments, **keywords: {"NDCG@10": next(metrics)},
@@ -150,6 +151,66 @@ def test_an_interrupted_fit_leaves_a_model_that_works(monkeypatch):
     assert model.interrupted
     assert len(model.history) == 1
     assert model.recommend([[1, 2]])[0].shape == (1, 10)
+
+
+def test_a_fit_that_fails_leaves_the_model_as_it_was(monkeypatch):
+    def failing(self, *arguments, **keywords):
+        raise error
+
+    model, twin = fitted(), fitted()
+    before = model.scores([[], [1, 2]])
+    for error in (MemoryError(), KeyboardInterrupt(), FloatingPointError()):
+        with monkeypatch.context() as patch:
+            patch.setattr(SASRec, "loss", failing)
+            with pytest.raises(type(error)):
+                model.fit([[5, 5, 5]], epochs=1, threads=1, progress=False)
+        assert_same_parameters(model, twin)
+        assert np.array_equal(model.scores([[], [1, 2]]), before)
+        assert [row["loss"] for row in model.history] == [row["loss"] for row in twin.history]
+        assert (model.best_epoch, model.interrupted, model.diverged) == (2, False, False)
+
+
+def test_a_fresh_model_whose_fit_fails_is_not_fitted(monkeypatch):
+    monkeypatch.setattr(SASRec, "loss", lambda *arguments, **keywords: 1 / 0)
+    model = SASRec(N_ITEMS, **SMALL)
+    with pytest.raises(ZeroDivisionError):
+        model.fit(HISTORIES, epochs=1, threads=1, progress=False)
+    assert not model.item_counts.any()
+    with pytest.raises(ValueError, match="has not been trained"):
+        model.scores([[1]])
+
+
+def test_popularity_in_a_validation_is_that_of_the_histories_of_this_fit():
+    """Somebody without a history, whose next event is the item that is met most often."""
+    model = fitted(fit={"lr": 1e-3})
+    histories, validation = [[2, 2, 2], [3, 3], []], np.array([0, 0, 2])
+    fit = {"protocol": whole_catalogue(exclude_seen=False), "evaluate_every": 1}
+    fit |= {"validation": validation, "threads": 1, "progress": False}
+    model.fit(histories, epochs=1, **fit)
+    assert model.history[0]["MRR"] == 1
+
+
+def test_a_model_that_diverges_keeps_its_best_epoch(monkeypatch):
+    def diverging(self, *arguments, **keywords):
+        value, backward = loss(self, *arguments, **keywords)
+        calls.append(1)
+        return (value if len(calls) <= 2 * 32 else np.nan), backward  # an epoch has 4 x 8 shards
+
+    calls, loss = [], SASRec.loss
+    monkeypatch.setattr(SASRec, "loss", diverging)
+    model = fitted(epochs=9, validation=VALIDATION, fit={"evaluate_every": 1})
+    assert model.diverged
+    assert len(model.history) == 2
+    assert np.isfinite(model.scores([[1, 2]])[0, 1:]).all()
+
+
+@pytest.mark.parametrize("norm", ["pre", "paper"])
+@pytest.mark.parametrize("lr", [1e10, 1e20, 1e38])
+def test_an_lr_far_too_large_is_one_error_that_says_so(lr, norm):
+    """And no warning: those are errors in these tests."""
+    fit = {"lr": lr, "batch_size": 24, "evaluate_every": 1}
+    with pytest.raises(FloatingPointError, match="in epoch 1; a smaller lr may help"):
+        fitted(validation=VALIDATION, norm=norm, fit=fit)
 
 
 # --- scores and recommendations
@@ -257,13 +318,14 @@ def test_attention_of_an_empty_history_is_an_error(model):
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        *[(n, 0) for n in ("n_items", "max_len", "dim", "n_blocks", "n_heads", "n_negatives")],
+        *[(n, value) for n in SIZES for value in (0, 4.0, True, None, "4")],
+        *[("seed", value) for value in (-1, 1.5, None, False)],
         ("dim", -4),
         ("n_heads", 3),
-        *[("dropout", p) for p in (1.0, -0.1, 1.5, float("nan"))],
+        *[("dropout", p) for p in (1.0, -0.1, 1.5, float("nan"), None)],
         ("norm", "post"),
         ("loss", "hinge"),
-        ("dtype", "float16"),
+        *[("dtype", value) for value in ("float16", "single malt", None)],
     ],
 )
 def test_an_impossible_size_or_choice_is_an_error_that_names_the_argument(name, value):
@@ -271,9 +333,31 @@ def test_an_impossible_size_or_choice_is_an_error_that_names_the_argument(name, 
         SASRec(**{"n_items": N_ITEMS} | SMALL | {name: value})
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.dtype("float32"), "f4", "float32"])
+def test_a_dtype_may_be_said_in_all_of_numpys_ways(dtype, tmp_path):
+    model = fitted(dtype=dtype)
+    assert model.config["dtype"] == "float32"
+    model.save(tmp_path / "model.npz")
+    assert SASRec.load(tmp_path / "model.npz").config == model.config
+
+
+def test_sizes_are_stored_as_pythons_integers():
+    model = SASRec(np.int64(6), max_len=np.int32(5), dim=np.uint8(4), seed=np.int64(3))
+    for name in (*SIZES, "seed"):
+        assert type(model.config[name]) is int
+    assert type(model.n_items) is type(model.max_len) is int
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("epochs", 0), ("batch_size", 0), ("lr", 0.0), ("threads", 0), ("evaluate_every", 0)],
+    [
+        *[(name, 0) for name in ("epochs", "batch_size", "lr", "threads", "evaluate_every")],
+        *[(name, 1.5) for name in ("epochs", "batch_size", "threads", "evaluate_every")],
+        *[("patience", value) for value in (0, -1)],
+        *[("lr", value) for value in (float("inf"), float("nan"))],
+        *[("clip", value) for value in (0, -1.0, float("inf"))],
+        ("weight_decay", -0.1),
+    ],
 )
 def test_an_impossible_setting_of_fit_is_an_error_that_names_it(name, value):
     model = SASRec(N_ITEMS, **SMALL)
@@ -282,9 +366,38 @@ def test_an_impossible_setting_of_fit_is_an_error_that_names_it(name, value):
         model.fit(HISTORIES, validation=np.ones(24, int), **keywords)
 
 
-def test_validation_needs_one_target_for_each_user():
-    with pytest.raises(ValueError, match="validation has 3 targets, but there are 24 users"):
-        fitted(validation=np.array([1, 2, 3]))
+@pytest.mark.parametrize(
+    ("validation", "message"),
+    [
+        ([1, 2, 3], "validation has 3 targets, but there are 24 users"),
+        ([0] * 24, "validation holds only zeros"),
+        ([0] * 23 + [7], "validation holds item 7, but the catalogue has items 1..6"),
+        ([0] * 23 + [-1], "validation holds item -1, but"),
+        ([1.0] * 24, r"validation is float64 of shape \(24,\), but must be"),
+        ([[1]] * 24, r"validation is int64 of shape \(24, 1\), but must be"),
+    ],
+)
+def test_a_validation_that_cannot_be_is_an_error_before_anything_is_trained(
+    monkeypatch, validation, message
+):
+    monkeypatch.setattr(SASRec, "loss", lambda *arguments, **keywords: 1 / 0)
+    with pytest.raises(ValueError, match=message):
+        fitted(validation=validation)
+
+
+@pytest.mark.parametrize(
+    ("fit", "message"),
+    [
+        ({"metric": "NDCG@7"}, "metric was 'NDCG@7', but must be one of HR@10, NDCG@10"),
+        ({"metric": "coverage", "protocol": sampled_negatives(2)}, "metric was 'coverage'"),
+        ({"protocol": sampled_negatives(6)}, "n is 6, but user 5 has 2"),
+    ],
+)
+def test_what_cannot_be_measured_is_an_error_before_anything_is_trained(monkeypatch, fit, message):
+    monkeypatch.setattr(SASRec, "loss", lambda *arguments, **keywords: 1 / 0)
+    validation = np.where(np.arange(24) == 5, VALIDATION, 0)
+    with pytest.raises(ValueError, match=message):
+        fitted(validation=validation, fit=fit)
 
 
 def test_histories_that_teach_nothing_are_an_error():
@@ -432,6 +545,12 @@ def other_settings(path, model):
     save_model(path, tree, described | {"history": [], "best_epoch": 0})
 
 
+def impossible_settings(path, model):
+    described = {"model": "sasrec", "config": model.config | {"dim": 4.5}}
+    tree = {"model": model.params, "item_counts": model.item_counts}
+    save_model(path, tree, described | {"history": [], "best_epoch": 0})
+
+
 @pytest.mark.parametrize(
     "write",
     [
@@ -448,6 +567,7 @@ def other_settings(path, model):
         no_counts,
         no_settings,
         other_settings,
+        impossible_settings,
     ],
 )
 def test_a_file_that_is_no_such_model_is_a_value_error_that_names_it(write, model, tmp_path):

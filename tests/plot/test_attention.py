@@ -1,9 +1,11 @@
+import warnings
+
 import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from attention_from_scratch.plot import attention_heads, attention_heatmap
+from attention_from_scratch.plot import attention_heads, attention_heatmap, labels
 
 RNG = np.random.default_rng(0)
 
@@ -90,6 +92,67 @@ def test_long_labels_are_not_cut_off():
                     assert box.y0 >= 0
                     assert box.x1 <= figure.bbox.x1
                     assert box.y1 <= figure.bbox.y1
+
+
+@pytest.mark.parametrize("length", [300, 1500])
+def test_titles_of_any_length_leave_room_for_the_weights(length):
+    title = "A tale of many words " * (length // 21)
+    for figure in (
+        attention_heatmap(weights(5, 5), [title] * 5, title=title),
+        attention_heads(weights(2, 5, 5), [title] * 5, titles=[title] * 2),
+    ):
+        figure.draw_without_rendering()
+        assert max(figure.get_size_inches()) < 9
+        for ax in panels(figure):
+            assert tick_labels(ax.xaxis)[0] == "A tale of many words A tale o…"
+            assert ax.get_window_extent().width > 150
+    assert len(panels(attention_heatmap(weights(2, 2), title=title))[0].get_title()) == 60
+
+
+def test_wide_characters_get_the_room_they_take():
+    narrow, wide = (attention_heatmap(weights(2, 2), [c * 30] * 2) for c in "n\U0001f600")
+    assert wide.get_size_inches() == pytest.approx(narrow.get_size_inches() + 0.07 * 30)
+
+
+def test_titles_are_no_mathematics():
+    title = r"$\foo$"
+    for figure in (
+        attention_heatmap(weights(2, 2), [title] * 2, title=title),
+        attention_heads(weights(2, 2, 2), titles=[title] * 2),
+    ):
+        figure.draw_without_rendering()
+        assert panels(figure)[0].get_title() == title
+
+
+# Three characters that the font of matplotlib lacks, one of which its STIXGeneral has.
+LACKING = "\u5c11\u6797\u214a"
+
+
+def test_characters_without_a_glyph_are_one_warning_and_not_one_each():
+    for draw in (
+        lambda: attention_heatmap(weights(3, 3), [LACKING, "é", "$"], title=LACKING),
+        lambda: attention_heads(weights(2, 3, 3), [LACKING, "é", "$"], titles=[LACKING, "b"]),
+    ):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            figure = draw()
+            figure._repr_png_()
+        (warning,) = caught
+        assert str(warning.message).startswith("the font has no glyph for some characters, such as")
+        assert warning.filename == __file__
+        (ax, *_) = panels(figure)
+        assert tick_labels(ax.yaxis) == ["???", "é", "$"]
+        assert ax.get_title() == "???"
+
+
+def test_fonts_that_are_there_draw_what_the_first_one_lacks(monkeypatch):
+    fonts = ("Not There", "STIXGeneral")
+    monkeypatch.setattr(labels, "WITH_CHINESE_JAPANESE_KOREAN", fonts)
+    assert labels.font_family()[-1] == "STIXGeneral"
+    assert "Not There" not in labels.font_family()
+    figure = attention_heatmap(weights(1, 1), [LACKING[-1]], title=LACKING[-1])
+    figure._repr_png_()  # without a warning
+    assert tick_labels(panels(figure)[0].yaxis) == [LACKING[-1]]
 
 
 def test_heatmap_draws_where_it_is_told():

@@ -1,3 +1,4 @@
+import errno
 import subprocess
 import sys
 
@@ -6,7 +7,13 @@ import pytest
 
 from attention_from_scratch.plot import attention_heatmap, save
 
-SIGNATURES = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}
+SIGNATURES = {
+    "png": b"\x89PNG",
+    "svg": b"<?xml",
+    "pdf": b"%PDF",
+    "jpg": b"\xff\xd8",
+    "webp": b"RIFF",
+}
 
 
 @pytest.fixture(scope="module")
@@ -26,13 +33,14 @@ def test_save_writes_one_file(figure, tmp_path, suffix):
 def test_a_failure_leaves_the_old_picture_and_no_litter(figure, tmp_path, monkeypatch):
     def fail(path, **options):
         path.write_text("half a pic")
-        raise OSError("disk full")
+        raise OSError(errno.ENOSPC, "disk full", str(path))
 
     monkeypatch.setattr(figure, "savefig", fail)
     path = tmp_path / "attention.png"
     path.write_text("old")
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(OSError, match="disk full") as raised:
         save(figure, path)
+    assert (raised.value.errno, raised.value.filename) == (errno.ENOSPC, str(path))
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
 
@@ -40,8 +48,8 @@ def test_a_failure_leaves_the_old_picture_and_no_litter(figure, tmp_path, monkey
 def test_errors(figure, tmp_path):
     with pytest.raises(ValueError, match=r"but there is no folder '.*nowhere'"):
         save(figure, tmp_path / "nowhere" / "attention.png")
-    for name in ("attention.docx", "attention"):
-        with pytest.raises(ValueError, match=r"must end in one of .*\.png"):
+    for name in ("attention.docx", "attention", "attention.pgf", "attention.raw"):
+        with pytest.raises(ValueError, match=r"must end in one of \.png, \.svg, .*, \.webp$"):
             save(figure, tmp_path / name)
 
 

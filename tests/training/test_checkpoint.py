@@ -93,7 +93,39 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path, error
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.parametrize(
+    ("number", "error"),
+    [
+        (28, lambda temporary: OSError(28, "No space left", str(temporary))),
+        (None, lambda temporary: OSError("No space left")),  # so NumPy puts it at times
+    ],
+)
+def test_an_error_names_the_file_that_was_asked_for(tmp_path, number, error):
+    path = tmp_path / "file.txt"
+
+    def write(temporary):
+        raise error(temporary)
+
+    with pytest.raises(OSError, match="No space left") as raised:
+        replace_file(path, write)
+    assert (raised.value.errno, raised.value.filename) == (number, str(path))
+
+
+def test_a_name_may_be_as_long_as_the_system_allows(tmp_path):
+    path = tmp_path / ("n" * 255)
+    replace_file(path, lambda temporary: temporary.write_text("x"))
+    assert path.read_text() == "x"
+
+
+def test_a_file_in_place_of_the_folder_is_an_error_that_names_the_path(tmp_path):
+    (tmp_path / "folder").write_text("a file")
+    path = tmp_path / "folder" / "file"
+    with pytest.raises(NotADirectoryError) as raised:
+        replace_file(path, lambda temporary: temporary.write_text("x"))
+    assert raised.value.filename == str(path)
+
+
 def test_a_folder_that_is_not_there_is_an_error_and_not_made(tmp_path):
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileNotFoundError, match=r"no/file'$"):
         replace_file(tmp_path / "no" / "file", lambda temporary: temporary.write_text("x"))
     assert not list(tmp_path.iterdir())

@@ -187,6 +187,87 @@ def test_a_loss_that_is_no_number_raises_and_names_the_epoch(bad):
         run(failing)
 
 
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_parameters_that_are_no_numbers_are_found_before_they_are_evaluated(bad):
+    class Careless:
+        def update(self, params, grads):
+            params["w"] += bad
+
+    batches = [[shard(1.0)]]  # one step, after which no loss would show it
+    with pytest.raises(FloatingPointError, match="a parameter became infinite or NaN in epoch 1"):
+        run(batches=lambda epoch: batches, optimizer=Careless(), epochs=1, evaluate=scripted())
+
+
+def test_an_evaluation_without_numbers_is_a_divergence_that_names_the_epoch():
+    def evaluate(params):
+        raise FloatingPointError("the scores became NaN")
+
+    with pytest.raises(FloatingPointError, match="became NaN in epoch 3; a smaller lr may help"):
+        run(evaluate=evaluate, metric="score", evaluate_every=3)
+
+
+@pytest.mark.parametrize("where", ["loss", "update", "evaluate"])
+def test_a_divergence_after_an_evaluation_returns_the_best_epoch(where):
+    """In epoch 4, when 2 was the best of those that were evaluated."""
+    calls, seen = itertools.count(), []
+
+    def failing(*arguments, **keywords):
+        value, backward = loss(*arguments, **keywords)
+        return (np.nan if where == "loss" and next(calls) == 9 else value), backward
+
+    class Failing(Descent):
+        def update(self, params, grads):
+            super().update(params, grads)
+            if where == "update" and len(self.grads) == 8:
+                params["w"] *= np.nan
+
+    def evaluate(params):
+        if len(seen) == 3:
+            raise FloatingPointError("the scores became NaN")
+        return script(params)
+
+    script = scripted(1, 3, 2, seen=seen)
+    settings = {"metric": "score", "evaluate_every": 1, "epochs": 9, "optimizer": Failing()}
+    result = run(failing, evaluate=evaluate, **settings)
+    assert result.diverged
+    assert not result.interrupted
+    assert (result.best_epoch, result.best) == (2, 3)
+    assert result.params["w"][0] == seen[1]
+
+
+def test_what_overflows_is_an_error_with_a_name_and_no_warning():
+    """Warnings are errors in these tests."""
+    far = np.float32(3e38)
+    params = {"w": np.array([1.0], np.float32), "unused": None}
+
+    def steep(params, shard, *, rng, total):
+        return 1.0, lambda: {"w": params["w"] * far, "unused": None}
+
+    for clip in (None, 1.0):
+        for lr in (1e30, 1e300):
+            adam = Adam(params, lr=lr)
+            with pytest.raises(FloatingPointError, match="epoch 1"):
+                train(
+                    *(steep, params, lambda epoch: [BATCHES[0]] * 3, adam),
+                    **{"epochs": 1, "clip": clip, "threads": 1, "progress": False},
+                )
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *[(name, 0) for name in ("epochs", "evaluate_every", "patience", "clip", "threads")],
+        *[(name, 1.5) for name in ("epochs", "evaluate_every", "patience", "threads")],
+        ("patience", -1),
+        ("patience", True),
+        *[("clip", value) for value in (-1.0, float("inf"), float("nan"))],
+    ],
+)
+def test_an_impossible_setting_is_an_error_that_names_it(name, value):
+    with pytest.raises(ValueError, match=f"^{name} was {value}, but must be"):
+        run(**{name: value})
+
+
 def test_ctrl_c_in_an_evaluation_returns_the_best_so_far():
     seen = []
     evaluate = scripted(1, 3, 2, KeyboardInterrupt, seen=seen)
@@ -198,8 +279,8 @@ def test_ctrl_c_in_an_evaluation_returns_the_best_so_far():
     assert "score" not in result.history[-1]
 
 
-@pytest.mark.parametrize(("calls", "epochs"), [(0, 0), (2, 0), (3, 1), (7, 2)])
-def test_ctrl_c_in_a_loss_returns_what_there_is(calls, epochs):
+def interrupted_after(calls):
+    """A loss that Ctrl-C meets after so many calls; an epoch has three, a step one or two."""
     remaining = iter(range(calls))
 
     def interrupted(*arguments, **keywords):
@@ -207,12 +288,30 @@ def test_ctrl_c_in_a_loss_returns_what_there_is(calls, epochs):
             raise KeyboardInterrupt
         return loss(*arguments, **keywords)
 
-    optimizer = Descent()
-    result = run(interrupted, optimizer=optimizer)
+    return interrupted
+
+
+@pytest.mark.parametrize(("calls", "epochs"), [(3, 1), (5, 1), (7, 2), (8, 2)])
+@pytest.mark.parametrize("evaluate", [None, scripted()])
+def test_ctrl_c_before_any_evaluation_returns_the_epochs_that_are_over(calls, epochs, evaluate):
+    result = run(interrupted_after(calls), evaluate=evaluate, metric="score")
     assert result.interrupted
     assert [row["epoch"] for row in result.history] == list(range(1, epochs + 1))
     assert result.best_epoch == epochs
-    assert result.params["w"][0] == pytest.approx(8 - 0.1 * np.sum(optimizer.grads))
+    assert result.params["w"][0] == run(epochs=epochs).params["w"][0]
+
+
+def test_ctrl_c_in_the_first_evaluation_keeps_the_epoch_that_was_over():
+    result = run(evaluate=scripted(KeyboardInterrupt), metric="score", evaluate_every=2)
+    assert result.interrupted
+    assert result.best_epoch == len(result.history) == 2
+    assert result.params["w"][0] == run(epochs=2).params["w"][0]
+
+
+@pytest.mark.parametrize("calls", [0, 2])
+def test_ctrl_c_in_the_first_epoch_leaves_nothing_to_return(calls):
+    with pytest.raises(KeyboardInterrupt):
+        run(interrupted_after(calls))
 
 
 # --- randomness and threads

@@ -90,10 +90,22 @@ def test_adam_walks_to_the_lowest_point():
     np.testing.assert_allclose(params["w"], [1, 2], atol=1e-3)
 
 
-@pytest.mark.parametrize("lr", [0, -1, float("nan")])
-def test_an_impossible_lr_is_an_error(lr):
-    with pytest.raises(ValueError, match=f"lr was {lr}, but must be above 0"):
-        Adam({"w": np.ones(1)}, lr=lr)
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *[("lr", value) for value in (0, -1, math.nan, math.inf, None)],
+        *[("eps", value) for value in (0.0, -1e-8, math.inf)],
+        *[("weight_decay", value) for value in (-0.1, math.nan, math.inf)],
+    ],
+)
+def test_an_impossible_setting_is_an_error_that_names_it(name, value):
+    with pytest.raises(ValueError, match=f"^{name} was {value}, but must be finite and "):
+        Adam({"w": np.ones(1)}, **{name: value})
+
+
+def test_betas_that_cannot_be_are_an_error():
+    with pytest.raises(ValueError, match=r"betas were \(0.9, 1\), but must be"):
+        Adam({"w": np.ones(1)}, betas=(0.9, 1))
 
 
 GRADS = {"a": np.array([[3.0, 0.0]]), "b": [np.array([0.0, -4.0]), None]}  # their norm is 5

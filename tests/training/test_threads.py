@@ -4,7 +4,7 @@ import threading
 import time
 
 import pytest
-from threadpoolctl import threadpool_info
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from attention_from_scratch.training import available_cores, shard_pool
 
@@ -35,6 +35,25 @@ def test_the_matrix_library_has_one_thread_meanwhile_and_its_own_number_afterwar
     assert blas_threads() == before
 
 
+def test_of_two_pools_that_overlap_the_last_to_leave_gives_the_matrix_library_its_threads_back():
+    def blas_threads():
+        return {lib["num_threads"] for lib in threadpool_info() if lib["user_api"] == "blas"}
+
+    with threadpool_limits(3, user_api="blas"):
+        before = blas_threads()
+        assert before == {3}
+        first, second = shard_pool(1), shard_pool(1)
+        first.__enter__()
+        second.__enter__()
+        first.__exit__(None, None, None)
+        assert blas_threads() == {1}
+        second.__exit__(None, None, None)
+        assert blas_threads() == before
+        with pytest.raises(KeyError), shard_pool(1):
+            raise KeyError
+        assert blas_threads() == before
+
+
 def test_an_error_in_a_call_is_raised():
     def fail(i):
         raise KeyError(i)
@@ -43,9 +62,9 @@ def test_an_error_in_a_call_is_raised():
         list(parallel(fail, range(3)))
 
 
-@pytest.mark.parametrize("threads", [0, -1])
-def test_fewer_than_one_thread_is_an_error(threads):
-    with pytest.raises(ValueError, match=f"threads was {threads}"), shard_pool(threads):
+@pytest.mark.parametrize("threads", [0, -1, 1.5, 2.0, True, "2"])
+def test_what_is_no_number_of_threads_is_an_error(threads):
+    with pytest.raises(ValueError, match=f"threads was {threads!r}, but"), shard_pool(threads):
         pass
 
 

@@ -1,0 +1,29 @@
+"""How everything here gets into a file: whole, or not at all."""
+
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from uuid import uuid4
+
+
+def replace_file(path: str | Path, write: Callable[[Path], None]) -> None:
+    """Let `write` fill a temporary file beside `path`, then put it in place in one move.
+
+    So a reader never meets half a file, and a failure leaves the old one in place.
+
+    Raises
+    ------
+    OSError
+        Of whatever kind it was, but naming `path`, not the temporary file that nobody asked for.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{uuid4().hex}.part")
+    try:
+        write(temporary)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from None
+    finally:
+        with suppress(OSError):
+            temporary.unlink()
