@@ -1,4 +1,4 @@
-"""Proof: is a backward pass the derivative of its forward pass?"""
+"""Is a backward pass the derivative of its forward pass?"""
 
 from attention_from_scratch.verify.cases import Case, op_cases
 from attention_from_scratch.verify.gradients import check_gradients
