@@ -2,13 +2,20 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint format notebooks clean
+.PHONY: demo test test-frameworks lint format notebooks clean
 
 demo: .venv/installed
 	$(BIN)/attention-from-scratch demo
 
 test: .venv/installed-test
 	$(BIN)/python -m pytest
+
+# The frameworks are large: they get an environment of their own.
+test-frameworks: .venv-frameworks/installed
+	.venv-frameworks/bin/attention-from-scratch verify --framework all
+	.venv-frameworks/bin/attention-from-scratch verify --framework all --dtype float32
+	.venv-frameworks/bin/python -m pytest --override-ini addopts="-q --import-mode=importlib" \
+		tests/frameworks
 
 lint: .venv/installed-test
 	$(BIN)/ruff check .
@@ -22,13 +29,13 @@ notebooks: .venv/installed-notebooks
 	$(BIN)/jupyter lab notebooks
 
 clean:
-	rm -rf .venv
+	rm -rf .venv .venv-frameworks
 
 # `--without-pip`, then pip from outside: works where Python came without ensurepip.
-.venv/bin/python:
+%/bin/python:
 	@$(PYTHON) -c "import sys; v = sys.version_info; sys.exit('Python 3.11 or later is needed, \
 	this is %d.%d: make demo PYTHON=python3.11' % v[:2] if v < (3, 11) else 0)"
-	$(PYTHON) -m venv --without-pip .venv
+	$(PYTHON) -m venv --without-pip $*
 
 .venv/installed: setup.cfg | .venv/bin/python
 	$(PYTHON) -m pip --python $(BIN)/python install --quiet pip --editable .
@@ -37,3 +44,8 @@ clean:
 .venv/installed-%: setup.cfg | .venv/bin/python
 	$(PYTHON) -m pip --python $(BIN)/python install --quiet pip --editable '.[$*]'
 	touch $@ .venv/installed
+
+.venv-frameworks/installed: setup.cfg tests/frameworks/constraints.txt | .venv-frameworks/bin/python
+	$(PYTHON) -m pip --python .venv-frameworks/bin/python install --quiet pip \
+		--constraint tests/frameworks/constraints.txt --editable '.[frameworks,safetensors,test]'
+	touch $@

@@ -287,43 +287,36 @@ def run_attention(options):
 def verify_options(add):
     """Options of `verify`."""
     add("--op", metavar="NAME", help="only this op or model")
-    add("--dtype", choices=["float64", "float32"], default="float64")
+    add("--dtype", choices=["float64", "float32"], help="default float64")
+    add("--framework", choices=["torch", "jax", "keras", "all"], help="compare with it")
+    add("--npz", type=Path, metavar="DUMP", help="compare with what other code wrote")
+    add("--json", type=Path, metavar="FILE", help="write every row to this file as well")
 
 
 def run_verify(options):
-    """Check every gradient by central differences and by the complex step."""
-    from tqdm import tqdm
+    """Check every gradient, by numerical derivatives, against frameworks or against a dump."""
+    from attention_from_scratch import checks
 
-    from attention_from_scratch.models.cases import model_cases
-    from attention_from_scratch.verify import GradientError, op_cases
-
-    cases = op_cases(dtype=options.dtype) + model_cases(dtype=options.dtype)
-    titles = list(dict.fromkeys(case.title for case in cases))
-    if options.op is not None:
-        if options.op not in titles:
-            raise ValueError(f"--op was {options.op!r}, but must be one of {', '.join(titles)}")
-        cases = [case for case in cases if case.title == options.op]
-
-    # In float32 a central difference of a whole model keeps two digits, which proves nothing.
-    settings = {} if options.dtype == "float64" else {"tolerances": {"complex step": 1e-4}}
-    print(f"{'op':34}{'case':28}{'complex step':>14}{'central diff.':>15}")
-    failed = []
-    for case in tqdm(cases, unit="case", leave=False, disable=None):
-        try:
-            report = case.check(**settings)
-        except GradientError as error:  # not even of the right form
-            tqdm.write(f"{case.title:34}{case.note:28}{'-':>14}{'-':>15}  FAILED")
-            failed.append(error)
-            continue
-        by_method = {row.method: report.error(row.method) for row in report.rows}
-        errors = (by_method.get(m) for m in ("complex step", "central difference"))
-        complex_step, central = ("-" if e is None else f"{e:.1e}" for e in errors)
-        verdict = "" if report.passed else "  FAILED"
-        tqdm.write(f"{case.title:34}{case.note:28}{complex_step:>14}{central:>15}{verdict}")
-        failed += [] if report.passed else [report]
-    print(f"{len(cases) - len(failed)} of {len(cases)} cases passed")
+    noun, dtype = "rows", options.dtype or "float64"
+    if options.json is not None:
+        checks.check_json(options.json)
+    if options.npz is not None:
+        for name in ("framework", "dtype"):
+            if getattr(options, name) is not None:
+                raise ValueError(f"--npz goes without --{name}: a dump is compared with our op")
+        records = checks.against_dump(options.op, options.npz)
+    elif options.framework is not None:
+        names = checks.framework_names(options.framework)
+        records = checks.against_frameworks(names, dtype, options.op)
+    else:
+        records, noun = checks.against_derivatives(dtype, options.op), "cases"
+    if options.json is not None:
+        checks.write_json(options.json, records)
+    failed = [record for record in records if not record["passed"]]
+    print(f"{len(records) - len(failed)} of {len(records)} {noun} passed")
     if failed:
-        raise CheckFailed("\n".join(["some gradients are wrong", *map(str, failed)]))
+        reports = [record["report"] for record in failed if "report" in record]
+        raise CheckFailed("\n".join(["some gradients are wrong", *dict.fromkeys(reports)]))
 
 
 def add_run(add):
@@ -376,7 +369,7 @@ COMMANDS = {
     "verify": (
         verify_options,
         run_verify,
-        "Prove every gradient numerically.",
-        "--op softmax",
+        "Check every gradient: numerically, against a framework, or a dump.",
+        "--framework torch --op softmax",
     ),
 }

@@ -42,3 +42,25 @@ def tree_sum(trees: list[Tree]) -> Tree:
     for tree in trees[1:]:
         tree_map(lambda into, leaf: np.add(into, leaf, out=into), total, tree)
     return total
+
+
+def nested(arrays: dict[str, np.ndarray]) -> Tree:
+    """Turn {"blocks.0.weight": array} back into {"blocks": [{"weight": array}]}."""
+    root: dict = {}
+    for path, array in arrays.items():
+        *branches, leaf = path.split(".")
+        node = root
+        for branch in branches:
+            node = node.setdefault(branch, {})
+        node[leaf] = array
+    return lists_for_numbers(root)
+
+
+def lists_for_numbers(node: Tree) -> Tree:
+    """Dicts whose keys are 0, 1, 2, ... were lists."""
+    if not isinstance(node, dict):
+        return node
+    node = {name: lists_for_numbers(branch) for name, branch in node.items()}
+    if node and all(name.isdigit() for name in node):
+        return [node[str(i)] for i in range(len(node))]
+    return node

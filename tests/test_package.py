@@ -78,7 +78,7 @@ BELOW = {
     "evaluation": set(),
     "plot": {"files"},
     "training": {"files", "tree", "evaluation", "data"},
-    "models": {"ops", "verify", "training", "evaluation", "data", "tree"},
+    "models": {"files", "ops", "verify", "training", "evaluation", "data", "tree"},
 }
 
 

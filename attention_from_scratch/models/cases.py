@@ -8,8 +8,8 @@ from attention_from_scratch.tree import tree_map
 from attention_from_scratch.verify import Case
 
 
-def model_cases(seed: int = 0, dtype: str = "float64") -> list[Case]:
-    """Transformer blocks and SASRec with both norms and both losses."""
+def model_cases(seed: int = 0, dtype: str = "float64", *, dropout: bool = True) -> list[Case]:
+    """Transformer blocks and SASRec with every norm and both losses, with dropout or without."""
     rng = np.random.default_rng(seed)
     ids = np.array([[0, 0, 3, 1, 5], [2, 4, 4, 1, 6], [0, 1, 2, 3, 2]])
     targets = np.array([[0, 0, 1, 5, 2], [4, 4, 1, 6, 3], [0, 2, 0, 2, 1]])
@@ -47,6 +47,14 @@ def model_cases(seed: int = 0, dtype: str = "float64") -> list[Case]:
             name = f"sasrec.{loss.__name__}"
             inputs = (params, *integers)
             cases.append(Case(loss, inputs, settings, f'norm="{norm}"', name))
-            noisy_loss = with_dropout(loss)
-            cases.append(Case(noisy_loss, inputs, settings, f'norm="{norm}", dropout', name))
+            if dropout:
+                noisy_loss = with_dropout(loss)
+                cases.append(Case(noisy_loss, inputs, settings, f'norm="{norm}", dropout', name))
+        if norm != "paper":
+            settings = {"n_heads": 2, "norm": norm, "mask_padding": False}
+            note = f'norm="{norm}", padding attended'
+            inputs = (params, ids, targets)
+            cases.append(
+                Case(sasrec.catalogue_loss, inputs, settings, note, "sasrec.catalogue_loss")
+            )
     return cases

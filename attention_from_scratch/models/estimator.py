@@ -1,7 +1,7 @@
 """SASRec with the interface of a recommender: fit, scores, recommend, attention_weights, save."""
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from numbers import Real
 from pathlib import Path
@@ -10,7 +10,15 @@ import numpy as np
 
 from attention_from_scratch.evaluation import evaluate
 from attention_from_scratch.models import sasrec
+from attention_from_scratch.models.interchange import (
+    as_tensors,
+    in_dtype,
+    load_safetensors,
+    require_layout,
+    save_safetensors,
+)
 from attention_from_scratch.models.recommender import Histories, Recommender, check_histories
+from attention_from_scratch.models.weights import sasrec_from_torch, sasrec_to_torch
 from attention_from_scratch.training import (
     Adam,
     draw_negatives,
@@ -30,7 +38,7 @@ SCORING_BATCH = 128
 
 SIZES = ("n_items", "max_len", "dim", "n_blocks", "n_heads", "n_negatives")
 CHOICES = {
-    "norm": ("pre", "paper"),
+    "norm": ("pre", "post", "paper"),
     "loss": ("cross_entropy", "bce"),
     "dtype": ("float32", "float64"),
 }
@@ -49,8 +57,8 @@ class SASRec(Recommender):
     n_blocks, n_heads : int
         n_heads divides dim.
     dropout : float in [0, 1)
-    norm : "pre" or "paper"
-        `pre_norm_block`, or `paper_block` as in the authors' code.
+    norm : "pre", "post" or "paper"
+        `pre_norm_block`, `post_norm_block`, or `paper_block` as in the authors' code.
     loss : "cross_entropy" or "bce"
         Softmax over the whole catalogue, or binary cross-entropy against sampled items.
     n_negatives : int
@@ -58,6 +66,8 @@ class SASRec(Recommender):
     seed : int
         Of the initial parameters and of all draws in training.
     dtype : "float32" or "float64"
+    mask_padding : bool
+        Of `sasrec.encode`; False for weights from code that does not mask padded keys.
 
     Attributes
     ----------
@@ -85,6 +95,7 @@ class SASRec(Recommender):
         n_negatives: int = 1,
         seed: int = 0,
         dtype: str = "float32",
+        mask_padding: bool = True,
     ):
         self.config = checked(
             {
@@ -99,6 +110,7 @@ class SASRec(Recommender):
                 "n_negatives": n_negatives,
                 "seed": seed,
                 "dtype": dtype,
+                "mask_padding": bool(mask_padding),
             }
         )
         self.n_items, self.max_len = self.config["n_items"], self.config["max_len"]
@@ -189,6 +201,7 @@ class SASRec(Recommender):
             batch_size=batch_size,
             n_shards=N_SHARDS,
             rng=stream(self.config["seed"], "order", epoch),
+            full=not self.config["mask_padding"],
         )
 
     def validator(self, params, item_counts, histories, validation, protocol, metric):
@@ -227,7 +240,7 @@ class SASRec(Recommender):
     @property
     def settings(self) -> dict:
         """What the model's functions need beside the parameters."""
-        return {"n_heads": self.config["n_heads"], "norm": self.config["norm"]}
+        return {name: self.config[name] for name in ("n_heads", "norm", "mask_padding")}
 
     def scores(self, histories: Histories) -> np.ndarray:
         """Score of every item as the next event of each user.
@@ -260,7 +273,7 @@ class SASRec(Recommender):
         )
         for start in range(0, len(order), SCORING_BATCH):
             users = order[start : start + SCORING_BATCH]
-            ids = pad([histories[user] for user in users], self.max_len)
+            ids = self.padded([histories[user] for user in users])
             scores[users] = sasrec.next_item_scores(params, ids, **self.settings)
         scores[[len(history) == 0 for history in histories]] = np.log1p(item_counts)
         scores[:, 0] = -np.inf
@@ -270,18 +283,85 @@ class SASRec(Recommender):
         """Who attends to whom in one history: (n_blocks, n_heads, L, L), rows sum to 1.
 
         L is the length of the history, or max_len if that is less; row i is what event i, counted
-        from the oldest that is looked at, takes from each event.
+        from the oldest that is looked at, takes from each event. (What a model with
+        mask_padding=False gives to padding is left out.)
         """
         self.require_fitted()
         (history,) = check_histories([history], self.n_items)
         if not history.size:
             raise ValueError("history is empty, but attention needs at least one event")
-        ids = pad([history], self.max_len)
-        return sasrec.attention_maps(self.params, ids, **self.settings)[:, 0]
+        weights = sasrec.attention_maps(self.params, self.padded([history]), **self.settings)
+        length = min(len(history), self.max_len)
+        return weights[:, 0, :, -length:, -length:]
+
+    def padded(self, histories) -> np.ndarray:
+        """Histories as a table of ids; where padding is attended to, how much there is matters."""
+        return pad(histories, self.max_len, full=not self.config["mask_padding"])
+
+    def to_torch(self) -> dict:
+        """The weights as a state dict of PyTorch tensors (arrays, where torch is not installed).
+
+        The layout is that of pmixer/SASRec.pytorch; `models.torch_module.SASRecModule` is a module
+        that takes it and computes what this model computes. There is no such layout for
+        norm="paper".
+        """
+        self.require_fitted()
+        require_layout(self.config["norm"])
+        return as_tensors(sasrec_to_torch(self.params))
+
+    @classmethod
+    def from_torch(
+        cls,
+        state_dict: Mapping,
+        *,
+        n_heads: int,
+        norm: str,
+        mask_padding: bool = False,
+        max_len: int | None = None,
+        **settings,
+    ) -> "SASRec":
+        """A model from such a state dict (of tensors or arrays).
+
+        Parameters
+        ----------
+        state_dict : name -> tensor
+        n_heads : int, norm : "pre" or "post"
+            The weights do not tell: `num_heads`, and `norm_first` there.
+        mask_padding : bool
+            pmixer's code lets events attend to padding, so it is False; say True for weights of
+            `to_torch` of a model that was trained here.
+        max_len : int or None
+            How many positions that code used (its `maxlen`), where its table has more; None: all.
+        **settings
+            Others of the constructor, such as dropout, loss and dtype (that of item_emb, unless
+            given; 16 bits become float32).
+        """
+        require_layout(norm)
+        params = sasrec_from_torch(state_dict, max_len)
+        items, positions = params["items"], params["positions"]
+        model = cls(
+            len(items) - 1,
+            len(positions),
+            items.shape[1],
+            len(params["blocks"]),
+            n_heads,
+            norm=norm,
+            mask_padding=mask_padding,
+            **({"dtype": items.dtype.name} | settings),
+        )
+        model.params = model.fitting(in_dtype(params, model), "the state dict")
+        return model
 
     def save(self, path: str | Path) -> None:
-        """Write the model to one .npz file: to a temporary file first, then renamed."""
+        """Write the model to one file: to a temporary file first, then renamed.
+
+        A name that ends in .safetensors gives that format, in PyTorch's layout as by `to_torch`
+        (it needs the extra `safetensors`); any other gives NumPy's .npz.
+        """
         self.require_fitted()
+        if Path(path).suffix.lower() == ".safetensors":
+            save_safetensors(path, self)
+            return
         description = {"model": "sasrec", "config": self.config, "best_epoch": self.best_epoch}
         tree = {"model": self.params, "item_counts": self.item_counts}
         save_model(path, tree, description | {"history": self.history})
@@ -289,6 +369,8 @@ class SASRec(Recommender):
     @classmethod
     def load(cls, path: str | Path) -> "SASRec":
         """Read what `save` wrote."""
+        if Path(path).suffix.lower() == ".safetensors":
+            return load_safetensors(path, cls)
         tree, description = load_model(path)
         if description.get("model") != "sasrec":
             raise ValueError(f"{path} holds a {description.get('model')} model, not a sasrec")
@@ -300,13 +382,20 @@ class SASRec(Recommender):
             raise ValueError(f"{path} lacks a part of a sasrec model") from None
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from None
-        fresh = model.initial_params()
-        loaded = {name: leaf.shape for name, leaf in tree_leaves(params)}
-        if loaded != {name: leaf.shape for name, leaf in tree_leaves(fresh)}:
-            raise ValueError(f"{path} does not hold the parameters that its description names")
-        # A part that is None (no output projection) leaves no array behind: take it from `fresh`.
-        model.params = filled(fresh, params)
+        model.params = model.fitting(params, path)
         return model
+
+    def fitting(self, params, source):
+        """The parameters, if they are those of such a model; or an error naming the source."""
+        fresh = self.initial_params()
+        given = {name: leaf.shape for name, leaf in tree_leaves(params)}
+        for name, leaf in tree_leaves(fresh):
+            if given.pop(name, None) != leaf.shape:
+                raise ValueError(f"{source} has no {name} of shape {leaf.shape}")
+        if given:
+            raise ValueError(f"{source} has a {next(iter(given))}, which the model has not")
+        # A part that is None (no output projection) leaves no array behind: take it from `fresh`.
+        return filled(fresh, params)
 
     def require_fitted(self):
         """Raise unless there are parameters."""

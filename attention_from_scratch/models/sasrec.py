@@ -77,7 +77,16 @@ def embed(params: Tree, ids: np.ndarray, *, dropout_p=0.0, rng=None):
     return output, backward
 
 
-def encode(params: Tree, ids: np.ndarray, *, n_heads, norm="pre", dropout_p=0.0, rng=None):
+def encode(
+    params: Tree,
+    ids: np.ndarray,
+    *,
+    n_heads,
+    norm="pre",
+    mask_padding=True,
+    dropout_p=0.0,
+    rng=None,
+):
     """What the model knows after each event: (B, L) ids -> (B, L, D).
 
     Parameters
@@ -85,7 +94,11 @@ def encode(params: Tree, ids: np.ndarray, *, n_heads, norm="pre", dropout_p=0.0,
     params : tree of `init_params`
     ids : (B, L) of integers in 0..V, L at most the number of positions
     n_heads : int
-    norm : "pre" or "paper"
+    norm : "pre", "post" or "paper"
+        Which block of `transformer`.
+    mask_padding : bool
+        Hide padding from attention and keep its rows at 0. False only for weights from code that
+        lets events attend to padding, such as pmixer/SASRec.pytorch.
     dropout_p, rng
         As in `dropout`: on the embeddings, the attention weights and the feed-forward layers.
 
@@ -97,9 +110,9 @@ def encode(params: Tree, ids: np.ndarray, *, n_heads, norm="pre", dropout_p=0.0,
     n_positions = len(params["positions"])
     if ids.ndim != 2 or not 1 <= ids.shape[1] <= n_positions:
         raise ValueError(f"ids has shape {ids.shape}, but must be (B, 1..{n_positions})")
-    settings = block_settings(ids, n_heads) | {"dropout_p": dropout_p, "rng": rng}
+    settings = block_settings(ids, n_heads, mask_padding) | {"dropout_p": dropout_p, "rng": rng}
     block = BLOCKS[norm]
-    real = (ids != 0)[..., None]
+    real = (ids != 0)[..., None] | (not mask_padding)
 
     x, back_embed = embed(params, ids, dropout_p=dropout_p, rng=rng)
     back_blocks = []
@@ -120,9 +133,11 @@ def encode(params: Tree, ids: np.ndarray, *, n_heads, norm="pre", dropout_p=0.0,
     return output, backward
 
 
-def block_settings(ids, n_heads) -> dict:
+def block_settings(ids, n_heads, mask_padding=True) -> dict:
     """Heads, mask (an event sees itself and those before it, never padding) and eps."""
-    mask = causal_mask(ids.shape[-1]) & padding_mask(ids)
+    mask = causal_mask(ids.shape[-1])
+    if mask_padding:
+        mask = mask & padding_mask(ids)
     return {"n_heads": n_heads, "mask": mask, "eps": EPS}
 
 
@@ -209,9 +224,12 @@ def next_item_scores(params: Tree, ids: np.ndarray, **settings) -> np.ndarray:
     return scores
 
 
-def attention_maps(params: Tree, ids: np.ndarray, *, n_heads, norm="pre") -> np.ndarray:
+def attention_maps(
+    params: Tree, ids: np.ndarray, *, n_heads, norm="pre", mask_padding=True
+) -> np.ndarray:
     """Who attends to whom, in every block and head: (n_blocks, B, H, L, L)."""
-    settings = block_settings(ids, n_heads)
+    settings = block_settings(ids, n_heads, mask_padding)
+    real = (ids != 0)[..., None] | (not mask_padding)
     x, _ = embed(params, ids)
     maps = []
     for block_params in params["blocks"]:
@@ -222,5 +240,5 @@ def attention_maps(params: Tree, ids: np.ndarray, *, n_heads, norm="pre") -> np.
         )
         maps.append(weights)
         x, _ = BLOCKS[norm](block_params, x, **settings)
-        x = np.where((ids != 0)[..., None], x, 0)
+        x = np.where(real, x, 0)
     return np.array(maps)

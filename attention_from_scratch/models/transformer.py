@@ -110,10 +110,40 @@ def paper_block(params: Tree, x: np.ndarray, *, n_heads, mask, dropout_p=0.0, rn
     return output, backward
 
 
-BLOCKS = {"pre": pre_norm_block, "paper": paper_block}
+def post_norm_block(params: Tree, x: np.ndarray, *, n_heads, mask, dropout_p=0.0, rng=None, eps):
+    """normalize(x + attention(x)), then normalize(y + feed_forward(y)): the original Transformer.
+
+    Parameters and returns as in `pre_norm_block`.
+
+    Source: Vaswani et al. (2017), section 3.1; Xiong et al. (2020), fig. 1a.
+    """
+    noise = {"dropout_p": dropout_p, "rng": rng}
+    attended, back_attention = multi_head_attention(
+        params["attention"], x, x, x, n_heads=n_heads, mask=mask, **noise
+    )
+    middle, back_norm = normalize(params["attention_norm"], x + attended, eps)
+    fed, back_feed_forward = feed_forward(params["feed_forward"], middle, **noise)
+    output, back_last_norm = normalize(params["feed_forward_norm"], middle + fed, eps)
+
+    def backward(d_output):
+        grads = {}
+        grads["feed_forward_norm"], d_sum = back_last_norm(d_output)
+        grads["feed_forward"], d_middle = back_feed_forward(d_sum)
+        grads["attention_norm"], d_sum = back_norm(d_sum + d_middle)
+        grads["attention"], d_query, d_key, d_value = back_attention(d_sum)
+        return grads, d_sum + d_query + d_key + d_value
+
+    return output, backward
+
+
+BLOCKS = {"pre": pre_norm_block, "post": post_norm_block, "paper": paper_block}
 
 # What attends to what in each block: of x and its normalised form, (query, key).
-ATTENDS = {"pre": lambda x, normed: (normed, normed), "paper": lambda x, normed: (normed, x)}
+ATTENDS = {
+    "pre": lambda x, normed: (normed, normed),
+    "post": lambda x, normed: (x, x),
+    "paper": lambda x, normed: (normed, x),
+}
 
 
 def normalize(params: Tree, x: np.ndarray, eps: float):

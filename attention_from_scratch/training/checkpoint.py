@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from attention_from_scratch.files import replace_file
-from attention_from_scratch.tree import Tree, tree_leaves
+from attention_from_scratch.tree import Tree, nested, tree_leaves
 
 DESCRIPTION = "description"
 
@@ -41,25 +41,3 @@ def load_model(path: str | Path) -> tuple[Tree, dict]:
             return nested(arrays)["params"], description
         except Exception:  # there is no end to what strange bytes make np.load raise
             raise ValueError(f"{path} is not a model that was saved here") from None
-
-
-def nested(arrays: dict[str, np.ndarray]) -> Tree:
-    """Turn {"blocks.0.weight": array} back into {"blocks": [{"weight": array}]}."""
-    root: dict = {}
-    for path, array in arrays.items():
-        *branches, leaf = path.split(".")
-        node = root
-        for branch in branches:
-            node = node.setdefault(branch, {})
-        node[leaf] = array
-    return lists_for_numbers(root)
-
-
-def lists_for_numbers(node: Tree) -> Tree:
-    """Dicts whose keys are 0, 1, 2, ... were lists."""
-    if not isinstance(node, dict):
-        return node
-    node = {name: lists_for_numbers(branch) for name, branch in node.items()}
-    if node and all(name.isdigit() for name in node):
-        return [node[str(i)] for i in range(len(node))]
-    return node

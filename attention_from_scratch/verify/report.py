@@ -14,7 +14,8 @@ class GradientRow:
     """One array compared by one method.
 
     `gradient` is all that backward said and `measured` all that the method found; `scale` is what
-    errors are divided by. The table shows the entry that differs most.
+    errors are divided by. The table shows the entry that differs most. With `directions` the two
+    hold slopes along random directions in place of entries.
     """
 
     name: str
@@ -23,6 +24,7 @@ class GradientRow:
     gradient: np.ndarray
     measured: np.ndarray
     scale: float
+    directions: bool = False
 
     @property
     def where(self) -> tuple[int, ...]:
@@ -58,6 +60,9 @@ class GradientReport:
 
     op: str
     rows: list[GradientRow] = field(default_factory=list)
+    heading: str = "gradient check of"
+    labels: tuple[str, str] = ("backward", "numerical")
+    diagnosis: str = ""
 
     @property
     def passed(self) -> bool:
@@ -66,19 +71,20 @@ class GradientReport:
 
     @property
     def worst(self) -> GradientRow:
-        """The row that is furthest beyond (or nearest to) its tolerance."""
+        """The row that is furthest beyond (or nearest to) its tolerance, if there is any row."""
         return max(self.rows, key=lambda r: np.nan_to_num(r.error / r.tolerance, nan=np.inf))
 
     def error(self, method: str = "complex step") -> float:
-        """Largest error of any input by one method."""
-        return max(row.error for row in self.rows if row.method == method)
+        """Largest error of any input by one method; NaN where it compared nothing."""
+        errors = (row.error for row in self.rows if row.method == method)
+        return max(errors, default=float("nan"))
 
     def __str__(self) -> str:
         width = max([len("input"), *(len(row.name) for row in self.rows)])
         lines = [
-            f"gradient check of {self.op}: {'passed' if self.passed else 'FAILED'}",
+            f"{self.heading} {self.op}: {'passed' if self.passed else 'FAILED'}",
             f"  {'input':{width}}  {'method':18}  {'error':>7}  {'allowed':>7}  "
-            f"{'at':>12}  {'backward':>17}  {'numerical':>17}",
+            f"{'at':>12}  {self.labels[0]:>17}  {self.labels[1]:>17}",
         ]
         for row in self.rows:
             lines.append(
@@ -86,12 +92,14 @@ class GradientReport:
                 f"{row.where!s:>12}  {row.backward:17.10g}  {row.numerical:17.10g}"
                 f"{'' if row.passed else '  <- wrong'}"
             )
+        if not self.rows:
+            lines.append("  nothing was compared: the inputs are empty")
         if self.only_complex_step_fails:
             lines.append(
                 "  Only the complex step disagrees. Either the error is too small to be seen by a\n"
                 "  difference, or the forward pass is not analytic (abs, conj, norm, ...)."
             )
-        return "\n".join(lines)
+        return "\n".join([*lines, self.diagnosis] if self.diagnosis else lines)
 
     @property
     def only_complex_step_fails(self) -> bool:

@@ -323,7 +323,7 @@ def test_attention_of_an_empty_history_is_an_error(model):
         ("dim", -4),
         ("n_heads", 3),
         *[("dropout", p) for p in (1.0, -0.1, 1.5, float("nan"), None)],
-        ("norm", "post"),
+        ("norm", "last"),
         ("loss", "hinge"),
         *[("dtype", value) for value in ("float16", "single malt", None)],
     ],

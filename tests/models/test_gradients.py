@@ -27,11 +27,13 @@ def test_every_parameter_is_checked(case):
     assert all(any(part in name for name in parameters) for part in expected)
 
 
-def test_both_norms_and_both_losses_are_among_the_cases():
+def test_every_norm_and_both_losses_are_among_the_cases():
     titles = [f"{case.title} {case.note}" for case in CASES]
     for loss in ("sasrec.catalogue_loss", "sasrec.sampled_loss"):
-        for norm in ("pre", "paper"):
+        for norm in ("pre", "post", "paper"):
             assert f'{loss} norm="{norm}"' in titles
+    for norm in ("pre", "post"):
+        assert f'sasrec.catalogue_loss norm="{norm}", padding attended' in titles
 
 
 def test_gradients_in_float32_are_those_of_float64_to_the_digits_it_has():

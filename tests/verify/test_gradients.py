@@ -15,7 +15,7 @@ from attention_from_scratch.ops import (
     relu,
     softmax,
 )
-from attention_from_scratch.verify import GradientError, check_gradients
+from attention_from_scratch.verify import GradientError, assert_gradients, check_gradients
 
 METHODS = ["complex step", "central difference"]
 
@@ -298,8 +298,9 @@ BROKEN = {
     ),
     "wrong shape": (
         planted(linear, lambda d: (d[0], d[1].T, d[2])),
-        r"gradient of .* has shape \(4, 3\) and dtype float64, but the input has \(3, 4\)",
+        r"the gradient of weight has shape \(4, 3\) and dtype float64, but the input has \(3, 4\)",
     ),
+    "a list": (planted(linear, list), "backward returned a list of 3"),
     "a bias that was not summed": (
         planted(linear, lambda d: (d[0], d[1], np.stack([d[2], d[2]]))),
         r"has shape \(2, 4\)",
@@ -387,6 +388,26 @@ def test_a_failure_raises_only_when_asked_to_and_carries_the_table():
     assert isinstance(failure.value, AssertionError)
 
 
+def test_a_failure_is_diagnosed_where_the_op_has_the_name_and_the_output_of_one_of_ours():
+    op = planted(softmax, lambda d_x: -d_x)
+    op.__name__ = "softmax"
+    assert "wrong_sign" in check_gradients(op, normal(3, 4)).diagnosis
+    assert check_gradients(planted(softmax, lambda d_x: -d_x), normal(3, 4)).diagnosis == ""
+
+
+def test_another_op_of_the_same_name_is_no_crash():
+    def linear(x, weight):  # (out, in), and a constant in place of a bias
+        return x @ weight.T + 1, lambda d: (2 * d @ weight, d.T @ x)
+
+    report = check_gradients(linear, normal(2, 3), normal(4, 3))
+    assert not report.passed
+    assert report.diagnosis == ""
+
+
+def test_lists_of_numbers_are_an_array():
+    assert check_gradients(relu, [[1.0, 2.0], [-3.0, 4.0]]).passed
+
+
 def test_inputs_without_a_name_are_numbered():
     report = check_gradients(lambda *inputs: linear(*inputs), normal(2, 3), normal(3, 4), normal(4))
     assert {row.name for row in report.rows} == {"input 1", "input 2", "input 3"}
@@ -397,6 +418,32 @@ def test_the_same_seed_gives_the_same_report():
         str(check_gradients(softmax, normal(3, 4), projections=1, seed=s)) for s in (5, 5, 6)
     )
     assert first == second != other
+
+
+@pytest.mark.parametrize(
+    ("change", "projections", "message"),
+    [
+        (lambda d: d * np.nan, None, "wrong in 100% of its entries"),
+        (lambda d: with_entry(d, (1, 2), np.nan), None, r"8% of its entries, most at \(1, 2\)"),
+        (lambda d: 2 * d, None, "in 100% of its entries.*ratio 2"),
+        (lambda d: 2 * d, 3, "along 3 of 3 random directions"),
+    ],
+)
+def test_an_assertion_says_how_much_is_wrong(change, projections, message):
+    with pytest.raises(GradientError, match=message):
+        assert_gradients(planted(softmax, change), normal(3, 4), projections=projections)
+
+
+@pytest.mark.parametrize("projections", [None, 2])
+def test_of_empty_inputs_nothing_is_asserted(projections):
+    with pytest.raises(GradientError, match="nothing was compared"):
+        assert_gradients(softmax, np.ones((0, 2)), projections=projections)
+    assert "nothing was compared" in str(check_gradients(softmax, np.ones((0, 2))))
+
+
+def test_an_assertion_names_the_mistake_by_a_reference():
+    with pytest.raises(GradientError, match="wrong_sign"):
+        assert_gradients(planted(softmax, lambda d: -d), normal(3, 4), reference=softmax)
 
 
 # -- mistakes that a lenient check would let through -----------------------------------------------

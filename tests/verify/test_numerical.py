@@ -84,3 +84,8 @@ def test_the_complex_step_does_not_see_through_what_is_not_analytic():
     assert math.isclose(
         central_difference(lambda x: np.abs(x).sum(), np.array([3.0]), np.ones(1)), 1
     )
+
+
+@pytest.mark.parametrize("method", [complex_step, central_difference])
+def test_an_empty_input_has_slope_zero(method):
+    assert method(lambda x: (x * x).sum(), np.ones((0, 2)), np.ones((0, 2))) == 0

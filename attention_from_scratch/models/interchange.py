@@ -1,0 +1,95 @@
+"""Files that others read: .safetensors, in the layout of PyTorch's state dicts."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from attention_from_scratch.files import replace_file
+from attention_from_scratch.models.weights import sasrec_from_torch, sasrec_to_torch
+from attention_from_scratch.tree import tree_map
+
+COUNTS = "item_counts"  # of no use to PyTorch, where load_state_dict(strict=False) passes it over
+
+
+def as_tensors(state: dict) -> dict:
+    """The arrays as PyTorch tensors, where torch is installed."""
+    try:
+        import torch
+    except ModuleNotFoundError:
+        return state
+    return {name: torch.tensor(array) for name, array in state.items()}
+
+
+def safetensors():
+    """The package, or an error that says how to get it."""
+    try:
+        import safetensors.numpy
+    except ModuleNotFoundError:
+        raise ValueError(
+            'safetensors is not installed: pip install "attention_from_scratch[safetensors]"'
+        ) from None
+    return safetensors
+
+
+def save_safetensors(path: str | Path, model) -> None:
+    """Write a SASRec; its settings go into the file's metadata."""
+    require_layout(model.config["norm"])
+    library = safetensors()
+    state = {name: np.ascontiguousarray(a) for name, a in sasrec_to_torch(model.params).items()}
+    description = {
+        "config": model.config,
+        "best_epoch": model.best_epoch,
+        "history": model.history,
+        COUNTS: model.item_counts.tolist(),
+    }
+    metadata = {"attention_from_scratch": json.dumps(description, default=np.generic.item)}
+    data = library.numpy.save(state, metadata)
+    replace_file(path, lambda temporary: temporary.write_bytes(data))
+
+
+def load_safetensors(path: str | Path, model_class):
+    """Read what `save_safetensors` wrote.
+
+    Weights that come from elsewhere have no settings with them: load them with safetensors and
+    hand them to `SASRec.from_torch`.
+    """
+    library = safetensors()
+    try:
+        with library.safe_open(str(path), framework="np") as file:
+            metadata = file.metadata() or {}
+            if "attention_from_scratch" not in metadata:
+                raise ValueError(
+                    f"{path} has no settings of a model saved here; load it with safetensors and "
+                    "use SASRec.from_torch(state_dict, n_heads=..., norm=...)"
+                )
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, it is no dict
+    except library.SafetensorError:
+        raise ValueError(f"{path} is not a safetensors file") from None
+    try:
+        description = json.loads(metadata["attention_from_scratch"])
+        model = model_class(**description["config"])
+        require_layout(model.config["norm"])
+        counts = np.array(description[COUNTS])
+        if counts.shape != model.item_counts.shape or counts.dtype.kind not in "iu":
+            raise ValueError(f"{COUNTS} must be {len(model.item_counts)} integers")
+        params = model.fitting(in_dtype(sasrec_from_torch(state), model), "the state dict")
+        history, best_epoch = description["history"], description["best_epoch"]
+    except KeyError as error:
+        raise ValueError(f"{path} lacks a part of a model saved here: {error}") from None
+    except (TypeError, ValueError, RecursionError) as error:  # edited, or of another version
+        raise ValueError(f"{path} is not a model saved here: {error}") from None
+    model.params, model.item_counts = params, counts
+    model.history, model.best_epoch = history, best_epoch
+    return model
+
+
+def in_dtype(params, model):
+    """Parameters in the dtype that the model has."""
+    return tree_map(lambda array: array.astype(model.config["dtype"]), params)
+
+
+def require_layout(norm: str) -> None:
+    """Raise unless there is a layout in PyTorch for such a model."""
+    if norm == "paper":
+        raise ValueError('norm was "paper", but only "pre" and "post" have a PyTorch layout')

@@ -1,0 +1,233 @@
+"""Check what other code wrote down: inputs, output and gradients of one op, in an .npz file.
+
+The names in the file:
+
+    input.NAME         each argument, by the name that the op gives it (input.query); an array of a
+                       tree by its path (input.params.query.weight)
+    keyword.NAME       each keyword argument (keyword.mask, keyword.n_heads); masks are of bool, or
+                       of 0 and 1
+    output             what the forward pass gave
+    d_output           the gradient that went in; not needed for a loss, where it is 1
+    grad.NAME          what came out for each argument or path; those left out are not checked
+    precision          optional, "float16" or "bfloat16": how precisely it was computed
+
+The precision, unless given, is the lowest among output and gradients. NumPy has no bfloat16: what
+is of floats may then be given as float32, or bit for bit as uint16, with precision = "bfloat16".
+"""
+
+import inspect
+from pathlib import Path
+
+import numpy as np
+
+from attention_from_scratch import ops
+from attention_from_scratch.tree import nested
+from attention_from_scratch.verify.compare import BOUNDS, rows_of
+from attention_from_scratch.verify.contract import (
+    argument_names,
+    differentiable_only,
+    is_differentiable,
+)
+from attention_from_scratch.verify.report import GradientReport
+
+# Code in 16 bits usually adds up in 32 and rounds what it stores: the result, and in attention the
+# scores and the weights on the way. A few roundings of half an epsilon each.
+EPSILON = {"float16": 2.0**-10, "bfloat16": 2.0**-7}
+HALF_PRECISION_EPSILONS = 8
+
+WHOLE, IN_PARTS = ("output", "d_output"), ("input", "keyword", "grad")
+INTEGERS = {("embedding", "input.ids"), ("cross_entropy", "input.targets")}
+FLAGS = ("keyword.mask", "keyword.keep", "keyword.where")
+ARRAYS = (*FLAGS, "keyword.position_weights")  # other keywords are numbers or words
+
+
+def check_dump(op_name: str, path: str | Path) -> GradientReport:
+    """Run our op on the inputs of a dump, in float64, and compare.
+
+    Parameters
+    ----------
+    op_name : name of an op in `ops`
+    path : of the .npz file
+
+    Returns
+    -------
+    GradientReport
+        A row for the output and one for each gradient in the dump.
+
+    Raises
+    ------
+    ValueError
+        For an unknown op, a name that is missing or has no meaning, or an array that the op does
+        not take.
+    """
+    op = getattr(ops, op_name, None)
+    if op is None or op_name not in ops.__all__:
+        raise ValueError(f"there is no op {op_name!r}; the ops are {', '.join(ops.__all__)}")
+    arrays = read(path)
+    precision = word(arrays.pop("precision", ""))
+    try:
+        check_names(arrays)
+        values = {name: value_of(op_name, name, array, precision) for name, array in arrays.items()}
+        precision = precision or dtype_of(arrays)
+        report = GradientReport(
+            op_name, heading=f"{Path(path).name} ({precision}):", labels=("dump", "ours")
+        )
+        report.rows += all_rows(op, values, precision)
+    except KeyError as error:
+        raise ValueError(f"{path}: an input lacks its part {error}") from None
+    except (TypeError, IndexError, AttributeError, ValueError) as error:  # of the op's own checks
+        raise ValueError(f"{path}: {error}") from None
+    return report
+
+
+def all_rows(op, values: dict, precision: str) -> list:
+    """Output and gradients, the dump's against ours."""
+    inputs = arguments(op, part(values, "input"))
+    keywords = part(values, "keyword")
+    parameters = inspect.signature(op).parameters.values()
+    known = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
+    for name in keywords:
+        if name not in known:
+            words = ", ".join(known) or "no keywords"
+            raise ValueError(f"it has keyword.{name}, but {op.__name__} has {words}")
+    output, backward = op(*inputs, **keywords)
+    if "d_output" not in values and np.ndim(output):
+        raise ValueError(f"it has no d_output, which {op.__name__} needs")
+    gradients = backward(values["d_output"]) if "d_output" in values else backward()
+
+    settings = {"bound": bound_of(precision), "zeros": precision == "float64"}
+    rows = []
+    if "output" in values:
+        rows += rows_of("output", values["output"], output, "ours", **settings)
+    given = part(values, "grad")
+    names = argument_names(op, len(inputs))
+    names = [name for name, v in zip(names, inputs, strict=True) if is_differentiable(v)]
+    for name, gradient in zip(names, differentiable_only(gradients, inputs), strict=True):
+        if name in given:
+            rows += rows_of(f"d_{name}", given.pop(name), gradient, "ours", **settings)
+    if given:
+        raise ValueError(
+            f"it has grad.{next(iter(given))}, but {op.__name__} has {', '.join(names)}"
+        )
+    if not rows:
+        raise ValueError("it has neither output nor grad.* with an entry: nothing to compare")
+    return rows
+
+
+def read(path) -> dict[str, np.ndarray]:
+    """All arrays of the file."""
+    with open(path, "rb") as file:
+        try:
+            with np.load(file, allow_pickle=False) as archive:
+                return dict(archive)
+        except Exception:  # there is no end to what strange bytes make np.load raise
+            raise ValueError(f"{path} is not an .npz file of plain arrays") from None
+
+
+def check_names(arrays) -> None:
+    """Raise unless each name is one of those above, and none is both an array and a tree."""
+    for name in arrays:
+        root, *parts = name.split(".")
+        known = name in WHOLE or (root in IN_PARTS and parts and all(parts))
+        if not known or (root == "keyword" and len(parts) > 1):
+            raise ValueError(
+                f"it has {name!r}, but may have output, d_output, precision, input.NAME, "
+                "keyword.NAME and grad.NAME"
+            )
+        for i in range(2, len(parts) + 1):
+            above = ".".join([root, *parts[: i - 1]])
+            if above in arrays:
+                raise ValueError(f"it has both {above} and {name}, but must have one of them")
+
+
+def value_of(op_name: str, name: str, array, precision: str):
+    """An array as the op takes it: floats in float64, flags as bool, numbers and words alone."""
+    kind = array.dtype.kind
+    if kind not in ("biufUS" if name.startswith("keyword.") else "biuf"):
+        raise ValueError(
+            f"{name} has dtype {array.dtype}, but must be of floats, integers or booleans "
+            "(bfloat16 as float32, or as uint16 with precision = 'bfloat16')"
+        )
+    if name in FLAGS:
+        return array.astype(bool) if kind in "iu" and np.isin(array, (0, 1)).all() else array
+    if name.startswith("keyword."):
+        if name not in ARRAYS and array.size == 1:
+            return word(array) if kind in "US" else array.item()
+        return array.astype(np.float64) if kind in "iuf" else array
+    if (op_name, name) in INTEGERS:
+        return array
+    if array.dtype == np.uint16:
+        if precision != "bfloat16":
+            raise ValueError(
+                f"{name} has dtype uint16: if these are the bits of bfloat16, say precision = "
+                "'bfloat16'"
+            )
+        array = (array.astype(np.uint32) << 16).view(np.float32)  # the upper half of a float32
+    return array.astype(np.float64)
+
+
+def word(array) -> str:
+    """A string that was saved as an array, of characters or of bytes."""
+    value = np.asarray(array).reshape(-1)
+    value = value[0] if value.size == 1 else value
+    return value.decode("ascii", "replace") if isinstance(value, bytes) else str(value)
+
+
+def dtype_of(arrays) -> str:
+    """The least precise float dtype among output and gradients."""
+    results = [a.dtype for n, a in arrays.items() if n == "output" or n.startswith("grad.")]
+    dtypes = [dtype for dtype in results if dtype.kind == "f"]
+    if not dtypes:
+        raise ValueError("it has no output and no grad.* of floats: there is nothing to compare")
+    return str(min(dtypes, key=lambda dtype: dtype.itemsize))
+
+
+def bound_of(precision: str) -> float:
+    """How far a right result of this precision may be off."""
+    if precision in EPSILON:
+        return HALF_PRECISION_EPSILONS * EPSILON[precision]
+    if ("op", precision) not in BOUNDS:
+        allowed = [*EPSILON, "float32", "float64"]
+        raise ValueError(f"precision was {precision!r}, but must be one of {', '.join(allowed)}")
+    return BOUNDS["op", precision]
+
+
+def part(values: dict, root: str) -> dict:
+    """{argument: array or tree} of the names that start so."""
+    by_argument: dict = {}
+    for name, value in values.items():
+        first, _, rest = name.partition(".")
+        if first == root:
+            argument, _, path = rest.partition(".")
+            by_argument.setdefault(argument, {})[path] = value
+    return {
+        name: arrays[""] if "" in arrays else nested(arrays) for name, arrays in by_argument.items()
+    }
+
+
+def arguments(op, given: dict) -> list:
+    """The positional arguments in the op's order; what may be left out is None."""
+    inputs = []
+    for parameter in inspect.signature(op).parameters.values():
+        if parameter.kind is parameter.KEYWORD_ONLY:
+            break
+        if parameter.name in given:
+            inputs.append(given.pop(parameter.name))
+        elif parameter.default is None or parameter.name in ("weight", "bias"):
+            inputs.append(None)
+        else:
+            raise ValueError(f"it has no input.{parameter.name}, which {op.__name__} needs")
+    if given:
+        raise ValueError(f"it has input.{next(iter(given))}, which {op.__name__} does not know")
+    return [without_missing(op, value) for value in inputs]
+
+
+def without_missing(op, value):
+    """The tree of multi-head attention with None where the dump has no bias or no output map."""
+    if not isinstance(value, dict):
+        return value
+    value = {
+        name: {"bias": None} | linear if isinstance(linear, dict) else linear
+        for name, linear in value.items()
+    }
+    return ({"output": None} | value) if op is ops.multi_head_attention else value

@@ -1,0 +1,223 @@
+"""Our ops in JAX."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from attention_from_scratch.tree import tree_leaves, tree_map
+from attention_from_scratch.verify.frameworks import require_one
+from attention_from_scratch.verify.frameworks.models import model_calls
+
+jax.config.update("jax_enable_x64", True)  # or every float64 would quietly become float32
+
+VERSION = f"jax {jax.__version__}"
+
+CANNOT = {("multi_head_attention", "dropout"): "has no dropout on weights to hand a mask to"}
+
+REMARKS = {
+    "gelu": "jax.nn.gelu is the tanh form unless told otherwise (approximate=True)",
+    "embedding": "jnp.take of the table; JAX has no padding id: the row is zeroed before",
+    "dropout": "has none of its own: x * keep / (1 - p), differentiated by jax.vjp",
+    "layer_norm": "jax.nn.standardize, then weight and bias",
+    "cross_entropy": "has none of its own: from jax.nn.log_softmax and jax.nn.one_hot",
+    "binary_cross_entropy_with_logits": "has none of its own: from jax.nn.log_sigmoid",
+    "attention_weights": "jax.nn.dot_product_attention with the identity as its value",
+    "scaled_dot_product_attention": "jax.nn.dot_product_attention takes its softmax in float32 "
+    "whatever the input, so float64 goes by way of jax.nn.softmax; a query that may attend to "
+    "nothing gets the mean of the values there, 0 here: such rows are zeroed",
+    "multi_head_attention": "jax.nn.dot_product_attention between linear maps",
+}
+
+
+def as_op(function):
+    """An op whose forward and backward are JAX's, by jax.vjp."""
+
+    def op(*inputs, **keywords):
+        arrays = [tree_map(jnp.asarray, value) for value in inputs]
+        floating = [i for i, value in enumerate(arrays) if is_floating(value)]
+        keywords = tree_map(to_plain, keywords)
+
+        def of_floats(*floats):
+            given = list(arrays)
+            for i, value in zip(floating, floats, strict=True):
+                given[i] = value
+            return function(*given, **keywords)
+
+        output, pull_back = jax.vjp(of_floats, *(arrays[i] for i in floating))
+        require_one(output, jax.Array)
+
+        def backward(d_output=1.0):
+            d_output = jnp.broadcast_to(jnp.asarray(d_output, output.dtype), output.shape)
+            found = iter(pull_back(d_output))
+            gradients = tuple(
+                None if value is None else tree_map(without_float0, next(found), value)
+                for value in arrays
+                if value is None or is_floating(value)
+            )
+            return gradients if len(gradients) > 1 else gradients[0]
+
+        return np.asarray(output), backward
+
+    op.__name__ = getattr(function, "__name__", "jax function")
+    op.complex_step = False  # its inputs have to stay real
+    return op
+
+
+def to_plain(value):
+    """Arrays among the keywords as JAX's, all else as it is."""
+    return jnp.asarray(value) if isinstance(value, np.ndarray) else value
+
+
+def without_float0(gradient, value):
+    """The gradient as an array; JAX has a dtype without values for those of integers."""
+    return np.zeros_like(value) if gradient.dtype == jax.dtypes.float0 else np.asarray(gradient)
+
+
+def is_floating(value):
+    """Whether a tree holds floats."""
+    return any(jnp.issubdtype(leaf.dtype, jnp.floating) for _, leaf in tree_leaves(value))
+
+
+def linear(x, weight, bias=None):
+    """The product and the sum."""
+    return x @ weight if bias is None else x @ weight + bias
+
+
+def embedding(ids, weight, *, padding_id=0):
+    """jnp.take of rows."""
+    if padding_id is not None:
+        weight = weight.at[padding_id].set(0)
+    return jnp.take(weight, ids, axis=0)
+
+
+def scaled_dot_product_attention(
+    query, key, value, *, mask=None, scale=None, dropout_p=0.0, keep=None
+):
+    """jax.nn.dot_product_attention, which wants (B, L, H, D) and one width for all."""
+    if keep is not None:
+        weights = attention_weights(query, key, mask=mask, scale=scale)
+        return dropout(weights, p=dropout_p, keep=keep) @ value
+    scale = query.shape[-1] ** -0.5 if scale is None else scale
+    batch = jnp.broadcast_shapes(*(x.shape[:-2] for x in (query, key, value)))
+    width = max(key.shape[-1], value.shape[-1])
+
+    def prepared(x):
+        x = jnp.broadcast_to(x, (*batch, *x.shape[-2:]))
+        x = jnp.pad(x, [(0, 0)] * len(batch) + [(0, 0), (0, width - x.shape[-1])])
+        return x.reshape(-1, 1, *x.shape[-2:]).swapaxes(1, 2)
+
+    queries, keys, values = map(prepared, (query, key, value))
+    if mask is not None:
+        mask = jnp.broadcast_to(mask, (*batch, query.shape[-2], key.shape[-2]))
+    by_head = None if mask is None else mask.reshape(-1, 1, *mask.shape[-2:])
+    attention = softmax_attention if query.dtype == jnp.float64 else jax.nn.dot_product_attention
+    output = attention(queries, keys, values, mask=by_head, scale=scale)
+    output = output[:, :, 0, : value.shape[-1]].reshape(*batch, -1, value.shape[-1])
+    return output if mask is None else jnp.where(mask.any(-1, keepdims=True), output, 0)
+
+
+def softmax_attention(query, key, value, *, mask, scale):
+    """What dot_product_attention does, with the softmax in the precision of its input."""
+    scores = scale * jnp.einsum("btnh,bsnh->bnts", query, key)
+    return jnp.einsum("bnts,bsnh->btnh", jax.nn.softmax(scores, where=mask), value)
+
+
+def attention_weights(query, key, *, mask=None, scale=None):
+    """What attention makes of the identity."""
+    identity = jnp.eye(key.shape[-2], dtype=key.dtype)
+    return scaled_dot_product_attention(query, key, identity, mask=mask, scale=scale)
+
+
+def dropout(x, *, p, keep):
+    """The product that dropout is."""
+    return x * keep / (1 - p)
+
+
+def split(x, n_heads):
+    """(B, L, D) -> (B, H, L, D / H)."""
+    return x.reshape(*x.shape[:-1], n_heads, -1).swapaxes(-2, -3)
+
+
+def heads_of(params, n_heads, **inputs):
+    """Each input through its own map, split into heads."""
+    return [split(linear(x, **params[name]), n_heads) for name, x in inputs.items()]
+
+
+def multi_head_attention(params, query, key, value, *, n_heads, mask=None):
+    """Attention between linear maps."""
+    heads = heads_of(params, n_heads, query=query, key=key, value=value)
+    mask = mask if mask is None or mask.ndim == 2 else mask[..., None, :, :]
+    merged = scaled_dot_product_attention(*heads, mask=mask).swapaxes(-2, -3)
+    merged = merged.reshape(*query.shape[:-1], -1)
+    return merged if params["output"] is None else linear(merged, **params["output"])
+
+
+def multi_head_attention_weights(params, query, key, *, n_heads, mask=None):
+    """The weights between the maps of query and key."""
+    mask = mask if mask is None or mask.ndim == 2 else mask[..., None, :, :]
+    return attention_weights(*heads_of(params, n_heads, query=query, key=key), mask=mask)
+
+
+def cross_entropy(
+    logits,
+    targets,
+    *,
+    ignore_index=None,
+    position_weights=None,
+    label_smoothing=0.0,
+    reduction="mean",
+):
+    """From log_softmax and one_hot; one_hot of an id that is no class is all zeros."""
+    n_classes = logits.shape[-1]
+    counted = jnp.ones(targets.shape) if ignore_index is None else targets != ignore_index
+    truth = jax.nn.one_hot(targets, n_classes, dtype=logits.dtype)
+    truth = (1 - label_smoothing) * truth + label_smoothing / n_classes
+    losses = -(truth * jax.nn.log_softmax(logits)).sum(-1)
+    weights = counted * (1 if position_weights is None else position_weights)
+    return reduced(losses, weights, reduction)
+
+
+def binary_cross_entropy_with_logits(logits, targets, *, position_weights=None, reduction="mean"):
+    """From log_sigmoid."""
+    losses = -(targets * jax.nn.log_sigmoid(logits) + (1 - targets) * jax.nn.log_sigmoid(-logits))
+    weights = jnp.ones(losses.shape) if position_weights is None else position_weights
+    return reduced(losses, weights, reduction)
+
+
+def reduced(losses, weights, reduction):
+    """The weighted sum or mean."""
+    total = (losses * weights.astype(losses.dtype)).sum()
+    count = weights.sum().astype(losses.dtype)
+    return total if reduction == "sum" else total / jnp.where(count == 0, 1, count)
+
+
+def layer_norm(x, weight, bias, *, eps=1e-5):
+    """jax.nn.standardize with weight and bias."""
+    z = jax.nn.standardize(x, epsilon=eps)
+    z = z if weight is None else z * weight
+    return z if bias is None else z + bias
+
+
+CALLS = {
+    "linear": linear,
+    "embedding": embedding,
+    "relu": jax.nn.relu,
+    "sigmoid": jax.nn.sigmoid,
+    "tanh": jnp.tanh,
+    "gelu": lambda x, *, approximate="none": jax.nn.gelu(x, approximate=approximate == "tanh"),
+    "softmax": lambda x, *, axis=-1, where=None: jax.nn.softmax(x, axis=axis, where=where),
+    "log_softmax": lambda x, *, axis=-1: jax.nn.log_softmax(x, axis=axis),
+    "layer_norm": layer_norm,
+    "dropout": dropout,
+    "attention_weights": attention_weights,
+    "scaled_dot_product_attention": scaled_dot_product_attention,
+    "multi_head_attention": multi_head_attention,
+    "multi_head_attention_weights": multi_head_attention_weights,
+    "cross_entropy": cross_entropy,
+    "binary_cross_entropy_with_logits": binary_cross_entropy_with_logits,
+}
+CALLS |= model_calls(
+    CALLS,
+    constant=lambda array, like: jnp.asarray(array, None if like is None else like.dtype),
+    transpose=lambda matrix: matrix.T,
+)

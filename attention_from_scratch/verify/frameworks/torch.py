@@ -1,0 +1,232 @@
+"""Our ops in PyTorch."""
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from attention_from_scratch.tree import tree_leaves, tree_map
+from attention_from_scratch.verify.frameworks import require_one
+from attention_from_scratch.verify.frameworks.models import model_calls
+
+VERSION = f"torch {torch.__version__}"
+
+CANNOT = {("multi_head_attention", "dropout"): "cannot be handed a mask for its weights"}
+
+REMARKS = {
+    "embedding": "F.embedding returns the row of padding_idx as it stands; it is zeroed here",
+    "softmax": "has no `where`: scores are filled with -inf, and a row of nothing would be NaN",
+    "dropout": "cannot be handed a mask: x * keep / (1 - p), differentiated by autograd",
+    "cross_entropy": "all positions ignored: the mean is NaN there, 0 here (the sum is compared); "
+    "weights per position by reduction='none'",
+    "attention_weights": "F.scaled_dot_product_attention with the identity as its value",
+    "multi_head_attention": "its mask means the opposite (True hides); a fully masked row is 0 "
+    "with need_weights=False, as here",
+    "multi_head_attention_weights": "need_weights=True, where a fully masked row is NaN, and so is "
+    "every gradient (ours: 0): such a query is let see all keys, and its row zeroed",
+}
+
+
+def as_op(function):
+    """An op whose forward and backward are torch's, for a function or a torch.autograd.Function."""
+    name = getattr(function, "__name__", "torch function")
+    if isinstance(function, type) and issubclass(function, torch.autograd.Function):
+        function = function.apply
+
+    def op(*inputs, **keywords):
+        tensors = [tree_map(to_tensor, value) for value in inputs]
+        output = function(*tensors, **tree_map(to_plain, keywords))
+        require_one(output, torch.Tensor)
+
+        def backward(d_output=1.0):
+            leaves = [t for value in tensors for _, t in tree_leaves(value) if t.requires_grad]
+            d_output = torch.as_tensor(np.array(d_output), dtype=output.dtype).expand_as(output)
+            found = iter([None] * len(leaves))  # of an output that depends on none of them
+            if output.requires_grad:
+                found = iter(
+                    torch.autograd.grad(
+                        output, leaves, d_output, retain_graph=True, allow_unused=True
+                    )
+                )
+
+            def take(tensor):  # unused, or of integers: zero
+                gradient = next(found) if tensor.requires_grad else None
+                return (torch.zeros_like(tensor) if gradient is None else gradient).numpy()
+
+            gradients = tuple(
+                tree_map(take, value)
+                for value in tensors
+                if value is None or any(t.requires_grad for _, t in tree_leaves(value))
+            )
+            return gradients if len(gradients) > 1 else gradients[0]
+
+        return output.detach().numpy(), backward
+
+    op.__name__ = name
+    op.complex_step = False  # its inputs have to stay real
+    return op
+
+
+def to_tensor(array):
+    """A tensor of its own; floats want a gradient."""
+    tensor = torch.tensor(np.array(array))
+    return tensor.requires_grad_() if tensor.is_floating_point() else tensor
+
+
+def to_plain(value):
+    """Arrays among the keywords as tensors, all else as it is."""
+    return torch.tensor(np.array(value)) if isinstance(value, np.ndarray) else value
+
+
+def linear(x, weight, bias=None):
+    """F.linear wants the transpose."""
+    return F.linear(x, weight.T, bias)
+
+
+def embedding(ids, weight, *, padding_id=0):
+    """F.embedding; padding zeroed."""
+    rows = F.embedding(ids, weight, padding_idx=padding_id)
+    return rows if padding_id is None else rows * (ids != padding_id)[..., None]
+
+
+def softmax(x, *, axis=-1, where=None):
+    """F.softmax of scores filled with -inf."""
+    return F.softmax(x if where is None else x.masked_fill(~where, -torch.inf), dim=axis)
+
+
+def scaled_dot_product_attention(
+    query, key, value, *, mask=None, scale=None, dropout_p=0.0, keep=None
+):
+    """F.scaled_dot_product_attention; with a keep mask by way of its weights."""
+    if keep is None:
+        return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, scale=scale)
+    weights = attention_weights(query, key, mask=mask, scale=scale)
+    return dropout(weights, p=dropout_p, keep=keep) @ value
+
+
+def attention_weights(query, key, *, mask=None, scale=None):
+    """What attention makes of the identity."""
+    identity = torch.eye(key.shape[-2], dtype=key.dtype)
+    identity = identity.expand(*key.shape[:-1], key.shape[-2])
+    return F.scaled_dot_product_attention(query, key, identity, attn_mask=mask, scale=scale)
+
+
+def dropout(x, *, p, keep):
+    """The product that dropout is."""
+    return x * keep / (1 - p)
+
+
+def multi_head_attention(params, query, key, value, *, n_heads, mask=None, need_weights=False):
+    """F.multi_head_attention_forward, which wants (L, B, D) and the opposite mask."""
+    width = query.shape[-1]
+    names = ("query", "key", "value")
+    weights = [params[name]["weight"].T for name in names]
+    biases = [params[name]["bias"] for name in names]
+    output = params["output"]
+    if mask is not None:
+        full = (len(query), n_heads, query.shape[-2], key.shape[-2])
+        by_head = mask if mask.ndim == 2 else mask[:, None]
+        mask = ~by_head.expand(full).reshape(-1, *full[2:])
+    result, attended = F.multi_head_attention_forward(
+        *(x.transpose(0, 1) for x in (query, key, value)),
+        width,
+        n_heads,
+        None,
+        None if biases[0] is None else torch.cat(biases),
+        None,
+        None,
+        False,
+        0.0,
+        torch.eye(width, dtype=query.dtype) if output is None else output["weight"].T,
+        None if output is None else output["bias"],
+        attn_mask=mask,
+        need_weights=need_weights,
+        average_attn_weights=False,
+        use_separate_proj_weight=True,
+        q_proj_weight=weights[0],
+        k_proj_weight=weights[1],
+        v_proj_weight=weights[2],
+    )
+    return attended if need_weights else result.transpose(0, 1)
+
+
+def multi_head_attention_weights(params, query, key, *, n_heads, mask=None):
+    """The weights of the same function, with the keys for values."""
+    params = params | {"value": params["key"], "output": None}
+    blind = None if mask is None else ~mask.any(-1, keepdim=True)  # (L, 1) or (B, L, 1)
+    weights = multi_head_attention(
+        params,
+        query,
+        key,
+        key,
+        n_heads=n_heads,
+        mask=None if mask is None else mask | blind,
+        need_weights=True,
+    )
+    return weights if mask is None else weights.masked_fill(blind.unsqueeze(-3), 0)
+
+
+def cross_entropy(
+    logits,
+    targets,
+    *,
+    ignore_index=None,
+    position_weights=None,
+    label_smoothing=0.0,
+    reduction="mean",
+):
+    """F.cross_entropy over flattened positions."""
+    settings = {
+        "ignore_index": -100 if ignore_index is None else ignore_index,
+        "label_smoothing": label_smoothing,
+    }
+    logits, targets = logits.reshape(-1, logits.shape[-1]), targets.reshape(-1)
+    if position_weights is None:
+        if (targets == settings["ignore_index"]).all():
+            reduction = "sum"
+        return F.cross_entropy(logits, targets, reduction=reduction, **settings)
+    losses = F.cross_entropy(logits, targets, reduction="none", **settings)
+    return reduced(losses, position_weights.reshape(-1), reduction)
+
+
+def binary_cross_entropy_with_logits(logits, targets, *, position_weights=None, reduction="mean"):
+    """F.binary_cross_entropy_with_logits."""
+    if position_weights is None:
+        return F.binary_cross_entropy_with_logits(logits, targets, reduction=reduction)
+    losses = F.binary_cross_entropy_with_logits(logits, targets, reduction="none")
+    return reduced(losses, position_weights, reduction)
+
+
+def reduced(losses, weights, reduction):
+    """The weighted sum or mean."""
+    total = (losses * weights).sum()
+    return total if reduction == "sum" else total / weights.sum()
+
+
+def layer_norm(x, weight, bias, *, eps=1e-5):
+    """F.layer_norm over the last axis."""
+    return F.layer_norm(x, x.shape[-1:], weight, bias, eps)
+
+
+CALLS = {
+    "linear": linear,
+    "embedding": embedding,
+    "relu": F.relu,
+    "sigmoid": F.sigmoid,
+    "tanh": F.tanh,
+    "gelu": F.gelu,
+    "softmax": softmax,
+    "log_softmax": lambda x, *, axis=-1: F.log_softmax(x, dim=axis),
+    "layer_norm": layer_norm,
+    "dropout": dropout,
+    "attention_weights": attention_weights,
+    "scaled_dot_product_attention": scaled_dot_product_attention,
+    "multi_head_attention": multi_head_attention,
+    "multi_head_attention_weights": multi_head_attention_weights,
+    "cross_entropy": cross_entropy,
+    "binary_cross_entropy_with_logits": binary_cross_entropy_with_logits,
+}
+CALLS |= model_calls(
+    CALLS,
+    constant=lambda array, like: torch.tensor(array, dtype=None if like is None else like.dtype),
+    transpose=lambda matrix: matrix.T,
+)

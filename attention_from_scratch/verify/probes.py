@@ -1,0 +1,168 @@
+"""Calls at which mistakes show: for every op, inputs that make its features count.
+
+Most have dimensions that all differ, so that a swapped axis or a 2 in place of sqrt(4) shows. Some
+are square, as a missing transpose can only hide there.
+"""
+
+import numpy as np
+
+from attention_from_scratch import ops
+
+
+def probes_of(op: str) -> list[tuple[tuple, dict]]:
+    """(inputs, keywords) for an op of `ops` by its name."""
+    if op not in PROBES:
+        raise ValueError(f"reference was {op}, but must be one of {', '.join(PROBES)}")
+    return PROBES[op](np.random.default_rng(23))
+
+
+def rows(rng):
+    """For what acts on the last axis."""
+    return [((1.5 * rng.standard_normal(shape),), {}) for shape in ((2, 3, 5), (7, 4), (3, 3))]
+
+
+def softmax(rng):
+    """Also along another axis and with some entries left out."""
+    where = rng.random((4, 6)) < 0.7
+    where[:, 0] = True
+    x = rng.standard_normal((4, 6))
+    return [*rows(rng), ((x,), {"where": where}), ((rng.standard_normal((3, 5, 4)),), {"axis": 1})]
+
+
+def linear(rng):
+    """With and without batch axes, and square."""
+    shapes = (((2, 3, 5), (5, 4)), ((6, 5), (5, 3)), ((2, 3, 4), (4, 4)), ((4, 4), (4, 4)))
+    normal = rng.standard_normal
+    return [((normal(x), normal(w), normal(w[1])), {}) for x, w in shapes]
+
+
+def embedding(rng):
+    """Ids that repeat in a row and across rows, padding, and neither."""
+    tables = [rng.standard_normal((rows, 3)) for rows in (6, 7, 9)]
+    return [
+        ((np.array([[1, 4, 0, 1], [2, 2, 4, 0]]), tables[0]), {}),
+        ((np.array([5, 3, 5, 5, 1]), tables[1]), {}),
+        ((np.array([[8, 1, 2]]), tables[2]), {}),
+        ((np.array([[0, 1, 0], [3, 1, 2]]), tables[0]), {"padding_id": None}),
+    ]
+
+
+def layer_norm(rng):
+    """With weight and bias."""
+    return [
+        ((rng.standard_normal(x), rng.standard_normal(x[-1]), rng.standard_normal(x[-1])), {})
+        for x in ((2, 3, 5), (6, 4), (3, 2, 7))
+    ]
+
+
+def dropout(rng):
+    """With the mask given."""
+    return [
+        ((rng.standard_normal(shape),), {"p": p, "keep": rng.random(shape) >= p})
+        for shape, p in (((2, 3, 5), 0.3), ((4, 6), 0.6))
+    ]
+
+
+def attention_inputs(rng, with_value, batch=(2,), queries=3, keys=6, width=5, value_width=4):
+    """Query, key and value."""
+    shapes = [(*batch, queries, width), (*batch, keys, width), (*batch, keys, value_width)]
+    return tuple(rng.standard_normal(shape) for shape in shapes[: 3 if with_value else 2])
+
+
+def attention(rng, with_value=True):
+    """Cross-attention, self-attention, masks, broadcasting."""
+
+    def inputs(**sizes):
+        return attention_inputs(rng, with_value, **sizes)
+
+    calls = [
+        (inputs(), {}),
+        (inputs(batch=(), queries=4, keys=7, width=3), {}),
+        (inputs(queries=5, keys=5, width=7, value_width=7), {"mask": ops.causal_mask(5)}),
+        (inputs(batch=(2, 3), queries=4, keys=4, width=6, value_width=6), {}),
+        (inputs(queries=5, keys=5, width=5, value_width=5), {"mask": ops.local_mask(5, 2)}),
+    ]
+    query, *rest = inputs(batch=(3, 2), queries=4, keys=5, width=7)
+    calls.append(((query, *(x[0] for x in rest)), {}))
+    if with_value:
+        for p in (0.3, 0.6):
+            calls.append((inputs(), {"dropout_p": p, "keep": rng.random((2, 3, 6)) >= p}))
+    return calls
+
+
+def multi_head_attention(rng, weights_only=False):
+    """Two and three heads, with masks."""
+
+    def affine(width):
+        return {"weight": rng.standard_normal((width, width)), "bias": rng.standard_normal(width)}
+
+    calls = []
+    for width, n_heads, queries, keys, mask in (
+        (6, 3, 4, 5, None),
+        (6, 2, 5, 5, ops.causal_mask(5)),
+        (10, 2, 3, 4, ops.padding_mask(np.array([[0, 1, 1, 1], [0, 0, 1, 1]]))),
+    ):
+        names = ("query", "key") if weights_only else ("query", "key", "value", "output")
+        params = {name: affine(width) for name in names}
+        query, key, value = (rng.standard_normal((2, n, width)) for n in (queries, keys, keys))
+        inputs = (params, query, key) if weights_only else (params, query, key, value)
+        keywords = {"n_heads": n_heads} | ({} if mask is None else {"mask": mask})
+        calls.append((inputs, keywords))
+        if not weights_only:
+            keep = rng.random((2, n_heads, queries, keys)) >= 1 / n_heads
+            calls.append((inputs, keywords | {"dropout_p": 1 / n_heads, "keep": keep}))
+    return calls
+
+
+def cross_entropy(rng):
+    """Mean and sum, ignored positions, weights, smoothing."""
+    logits, targets = rng.standard_normal((2, 3, 7)), np.array([[1, 4, 6], [0, 4, 2]])
+    flat = rng.standard_normal((5, 4)), np.array([3, 1, 1, 2, 3])
+    ignored = np.array([[1, -1, 6], [0, 4, -1]])
+    return [
+        ((logits, targets), {}),
+        (flat, {}),
+        ((logits, ignored), {"ignore_index": -1}),
+        ((flat[0], np.array([3, -1, -1, 2, -1])), {"ignore_index": -1}),
+        ((logits, targets), {"ignore_index": 4}),
+        ((logits, targets), {"label_smoothing": 0.2}),
+        ((logits, targets), {"reduction": "sum"}),
+        ((logits, targets), {"position_weights": rng.random((2, 3))}),
+    ]
+
+
+def binary_cross_entropy(rng):
+    """Mean, sum and weights."""
+    logits, targets = rng.standard_normal((2, 3, 5)), rng.random((2, 3, 5))
+    return [
+        ((logits, targets), {}),
+        ((logits[0], targets[0]), {}),
+        ((logits, targets), {"position_weights": rng.random((2, 3, 5))}),
+        ((logits, targets), {"reduction": "sum"}),
+    ]
+
+
+def gelu(rng):
+    """Both forms."""
+    x = 1.5 * rng.standard_normal((2, 3, 5))
+    return [((x,), {}), ((x,), {"approximate": "tanh"}), ((x,), {"approximate": "none"})]
+
+
+PROBES = {
+    "linear": linear,
+    "embedding": embedding,
+    "relu": rows,
+    "sigmoid": rows,
+    "tanh": rows,
+    "gelu": gelu,
+    "softmax": softmax,
+    "log_softmax": rows,
+    "layer_norm": layer_norm,
+    "dropout": dropout,
+    "attention_weights": lambda rng: attention(rng, with_value=False),
+    "scaled_dot_product_attention": attention,
+    "multi_head_attention": multi_head_attention,
+    "multi_head_attention_weights": lambda rng: multi_head_attention(rng, weights_only=True),
+    "cross_entropy": cross_entropy,
+    "binary_cross_entropy_with_logits": binary_cross_entropy,
+}
