@@ -4,7 +4,8 @@
 respect to the differentiable positional arguments, in their order. An op never writes to what it
 is given; `backward` may be called again and gives the same answer.
 
-Read in this order: linear, embedding, activations, softmax, layer_norm, dropout, losses, attention.
+Read in this order: linear, embedding, activations, softmax, layer_norm, dropout, losses, masks,
+attention, recurrent; skip contract and special.
 """
 
 from attention_from_scratch.ops.activations import gelu, relu, sigmoid, tanh
@@ -20,6 +21,7 @@ from attention_from_scratch.ops.layer_norm import layer_norm
 from attention_from_scratch.ops.linear import linear
 from attention_from_scratch.ops.losses import binary_cross_entropy_with_logits, cross_entropy
 from attention_from_scratch.ops.masks import causal_mask, local_mask, padding_mask
+from attention_from_scratch.ops.recurrent import gru, lstm, rnn
 from attention_from_scratch.ops.softmax import log_softmax, softmax
 from attention_from_scratch.ops.special import erfc
 
@@ -32,14 +34,17 @@ __all__ = [
     "embedding",
     "erfc",
     "gelu",
+    "gru",
     "layer_norm",
     "linear",
     "local_mask",
     "log_softmax",
+    "lstm",
     "multi_head_attention",
     "multi_head_attention_weights",
     "padding_mask",
     "relu",
+    "rnn",
     "scaled_dot_product_attention",
     "sigmoid",
     "softmax",

@@ -1,0 +1,262 @@
+"""Recurrent layers: against the sum as the papers write it, and their gradients through time."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from attention_from_scratch.ops import gru, lstm, rnn
+from attention_from_scratch.verify import check_gradients
+
+LAYERS = {rnn: (1, 1), gru: (3, 1), lstm: (4, 2)}  # gates, states
+layers = pytest.mark.parametrize("op", LAYERS, ids=lambda op: op.__name__)
+
+
+def arrays(op, batch=2, length=5, width=3, size=4, seed=0, dtype=np.float64, bias=True):
+    """(params, x, initial)."""
+    rng = np.random.default_rng(seed)
+    n_gates, n_states = LAYERS[op]
+
+    def normal(*shape):
+        return (0.7 * rng.standard_normal(shape)).astype(dtype)
+
+    params = {
+        name: {
+            "weight": normal(n, n_gates * size),
+            "bias": normal(n_gates * size) if bias else None,
+        }
+        for name, n in (("input", width), ("hidden", size))
+    }
+    return params, normal(batch, length, width), normal(batch, n_states * size)
+
+
+def frozen(tree):
+    """All arrays read-only."""
+    for value in tree.values() if isinstance(tree, dict) else tree:
+        if isinstance(value, np.ndarray):
+            value.setflags(write=False)
+        elif value is not None:
+            frozen(value)
+    return tree
+
+
+# -- the loop, number by number --------------------------------------------------------------------
+
+
+def sigmoid(a):
+    return 1 / (1 + math.exp(-a))
+
+
+def step_by_hand(op, params, x, h, c):
+    """One step of one user: lists of numbers in, lists out."""
+    size = len(h)
+
+    def gate(k, which, source):
+        weight, bias = params[which]["weight"], params[which]["bias"]
+        column = which_column(k)
+        total = 0.0 if bias is None else bias[column]
+        for j, value in enumerate(source):
+            total += value * weight[j, column]
+        return total
+
+    new_h, new_c = [], []
+    for unit in range(size):
+
+        def which_column(k, unit=unit):
+            return k * size + unit
+
+        def both(k):
+            return gate(k, "input", x) + gate(k, "hidden", h)
+
+        if op is rnn:
+            new_h.append(math.tanh(both(0)))
+        elif op is gru:
+            r, z = sigmoid(both(0)), sigmoid(both(1))
+            n = math.tanh(gate(2, "input", x) + r * gate(2, "hidden", h))
+            new_h.append((1 - z) * n + z * h[unit])
+        else:
+            i, f, o = sigmoid(both(0)), sigmoid(both(1)), sigmoid(both(3))
+            new_c.append(f * c[unit] + i * math.tanh(both(2)))
+            new_h.append(o * math.tanh(new_c[-1]))
+    return new_h, new_c
+
+
+def by_hand(op, params, x, initial, mask=None):
+    """Every user and every step by itself: outputs (B, L, H) and last states (B, H)."""
+    batch, length, _ = x.shape
+    size = len(params["hidden"]["weight"])
+    outputs, lasts = np.zeros((batch, length, size)), np.zeros((batch, size))
+    for b in range(batch):
+        h, c = list(initial[b, :size]), list(initial[b, size:])
+        for t in range(length):
+            if mask is None or mask[b, t]:
+                h, c = step_by_hand(op, params, x[b, t], h, c)
+                outputs[b, t] = h
+        lasts[b] = h
+    return outputs, lasts
+
+
+@layers
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("bias", [True, False])
+def test_it_is_the_loop_of_the_papers(op, masked, bias):
+    params, x, initial = arrays(op, bias=bias)
+    mask = np.random.default_rng(1).random((2, 5)) < 0.6 if masked else None
+    outputs, lasts = by_hand(op, params, x, initial, mask)
+    assert np.abs(op(params, x, initial, mask=mask)[0] - outputs).max() < 1e-14
+    assert np.abs(op(params, x, initial, mask=mask, last=True)[0] - lasts).max() < 1e-14
+
+
+# -- gradients -------------------------------------------------------------------------------------
+
+
+@layers
+@settings(max_examples=10)
+@given(
+    sizes=st.lists(st.integers(1, 4), min_size=4, max_size=4, unique=True),
+    seed=st.integers(0, 99),
+    last=st.booleans(),
+)
+def test_every_gradient_is_the_derivative(op, sizes, seed, last):
+    inputs = arrays(op, *sizes, seed=seed)
+    mask = np.random.default_rng(seed).random(sizes[:2]) < 0.7
+    exact = {"complex step": 1e-12}  # a gradient that has nearly vanished a difference cannot see
+    for keywords in ({"last": last}, {"last": last, "mask": mask}):
+        check_gradients(op, *inputs, **keywords, tolerances=exact, raise_on_failure=True)
+
+
+@layers
+@pytest.mark.parametrize("last", [True, False])
+def test_every_gradient_is_what_a_difference_measures(op, last):
+    mask = np.array([[False, True, True], [True, True, True]])
+    inputs = arrays(op, length=3)
+    check_gradients(op, *inputs, mask=mask, last=last, raise_on_failure=True)
+
+
+@layers
+def test_without_bias_or_initial_state_there_is_no_gradient_of_them(op):
+    params, x, _ = arrays(op, bias=False)
+    output, backward = op(params, x)
+    grads, d_x, d_initial = backward(np.ones_like(output))
+    assert grads["input"]["bias"] is grads["hidden"]["bias"] is d_initial is None
+    assert d_x.shape == x.shape
+    assert check_gradients(op, params, x, None).passed
+
+
+@layers
+def test_the_gradient_at_every_step_is_that_of_an_addition_to_the_state(op):
+    params, x, initial = arrays(op)
+    output, backward = op(params, x, initial, last=True)
+    d_output = np.random.default_rng(3).standard_normal(output.shape)
+    steps = backward.steps(d_output)
+    # From step 2 on it is a layer of its own, whose initial state is the state after step 2.
+    h_and_c = initial
+    for t in range(3):
+        h_and_c = state_after(op, params, x[:, t : t + 1], h_and_c)
+    _, back_rest = op(params, x[:, 3:], h_and_c, last=True)
+    assert np.allclose(steps[:, 2], back_rest(d_output)[2], atol=1e-14)
+
+
+def state_after(op, params, x, state):
+    """The whole state, cell and all, by the loop."""
+    size = len(params["hidden"]["weight"])
+    rows = []
+    for b in range(len(x)):
+        h, c = step_by_hand(op, params, x[b, 0], list(state[b, :size]), list(state[b, size:]))
+        rows.append([*h, *c])
+    return np.array(rows)
+
+
+# -- what has to hold ------------------------------------------------------------------------------
+
+
+@layers
+def test_no_output_moves_when_a_later_input_does(op):
+    params, x, initial = arrays(op)
+    moved = x.copy()
+    moved[:, 3] += 1
+    before, after = op(params, x, initial)[0], op(params, moved, initial)[0]
+    assert np.array_equal(before[:, :3], after[:, :3])
+    assert not np.array_equal(before[:, 3:], after[:, 3:])
+
+
+@layers
+def test_padding_is_passed_over_and_gets_exactly_no_gradient(op):
+    params, x, initial = arrays(op)
+    mask = np.array([[False, True, True, False, True], [True] * 5])
+    output, backward = op(params, x, initial, mask=mask)
+    assert (output[~mask] == 0).all()
+    short, _ = op(params, x[:1, [1, 2, 4]], initial[:1])
+    assert np.allclose(output[0, [1, 2, 4]], short[0], atol=1e-15)
+    grads, d_x, _ = backward(np.ones_like(output))
+    assert (d_x[~mask] == 0).all()
+    nothing = np.zeros((2, 5), bool)
+    output, backward = op(params, x, initial, mask=nothing, last=True)
+    grads, d_x, d_initial = backward(np.ones_like(output))
+    assert np.array_equal(output, initial[:, :4])
+    assert (d_x == 0).all()
+    assert (grads["hidden"]["weight"] == 0).all()
+    assert (d_initial[:, :4] == 1).all()
+
+
+@layers
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_dtype_in_is_dtype_out_and_nothing_is_written_to(op, dtype):
+    inputs = frozen(arrays(op, dtype=dtype))
+    output, backward = op(*inputs)
+    d_output = np.ones_like(output)
+    d_output.setflags(write=False)
+    grads, d_x, d_initial = backward(d_output)
+    arrays_out = [output, d_x, d_initial, *grads["input"].values(), *grads["hidden"].values()]
+    assert {array.dtype for array in arrays_out} == {np.dtype(dtype)}
+
+
+@layers
+@pytest.mark.parametrize(("batch", "length"), [(0, 3), (2, 0), (1, 1)])
+def test_empty_and_short_sequences_are_fine(op, batch, length):
+    inputs = arrays(op, batch, length)
+    for last in (False, True):
+        output, backward = op(*inputs, last=last)
+        assert output.shape == ((batch, 4) if last else (batch, length, 4))
+        assert backward(np.ones_like(output))[1].shape == inputs[1].shape
+        assert backward.steps(np.ones_like(output)).shape[:2] == (batch, length)
+
+
+@layers
+def test_large_inputs_stay_finite_in_float32(op):
+    params, x, initial = arrays(op, dtype=np.float32)
+    output, backward = op(params, 1e4 * x, initial)
+    grads, d_x, _ = backward(np.ones_like(output))
+    assert all(np.isfinite(a).all() for a in (output, d_x, grads["hidden"]["weight"]))
+
+
+@layers
+def test_arrays_that_do_not_fit_are_errors_that_name_them(op):
+    params, x, initial = arrays(op)
+    with pytest.raises(ValueError, match=r"x has shape .* must be \(batch, length, width\)"):
+        op(params, x[0], initial)
+    with pytest.raises(ValueError, match="params input weight has shape"):
+        op(params, x[..., :2], initial)
+    with pytest.raises(ValueError, match="initial has shape"):
+        op(params, x, initial[:1])
+    with pytest.raises(TypeError, match="mask has dtype"):
+        op(params, x, initial, mask=np.ones((2, 5)))
+    with pytest.raises(TypeError, match="initial has dtype float32"):
+        op(params, x, initial.astype(np.float32))
+
+
+def test_the_lstm_hands_the_gradient_of_its_cell_on_where_the_rnn_loses_it():
+    length = 40
+    norms = {}
+    for op in (rnn, lstm):
+        params, x, _ = arrays(op, batch=1, length=length, seed=2)
+        params["hidden"]["weight"] *= 0.3
+        if op is lstm:
+            params["input"]["bias"][4:8] += 9  # the forget gate stays open
+        output, backward = op(params, x, last=True)
+        steps = backward.steps(np.ones_like(output))
+        norms[op] = np.abs(steps[0, 0]).max() / np.abs(steps[0, 30]).max()
+    assert norms[rnn] < 1e-6
+    assert norms[lstm] > 0.5
