@@ -121,6 +121,71 @@ def multi_head_attention_to_keras(params: Tree, n_heads: int) -> list[np.ndarray
     return [*weights, output["weight"].reshape(n_heads, -1, width), output["bias"]]
 
 
+PARTS = {"input": "ih", "hidden": "hh"}
+
+
+def recurrent_from_torch(state: Mapping, layer: int = 0) -> Tree:
+    """Of one layer of a torch.nn.RNN, GRU or LSTM, in one direction."""
+    params = {}
+    for name, part in PARTS.items():
+        weight = take(state, f"weight_{part}_l{layer}", "gates", "in")
+        params[name] = {
+            "weight": np.ascontiguousarray(weight.T),
+            "bias": take_bias(state, f"bias_{part}_l{layer}", len(weight)),
+        }
+    return params
+
+
+def recurrent_to_torch(params: Tree, layer: int = 0) -> dict:
+    """The inverse of `recurrent_from_torch`."""
+    state = {}
+    for kind in ("weight", "bias"):
+        for name, part in PARTS.items():
+            if params[name][kind] is not None:
+                state[f"{kind}_{part}_l{layer}"] = np.ascontiguousarray(params[name][kind].T)
+    return state
+
+
+# Where each gate of Keras' stands among ours: i, f, g, o in both; z, r, n for our r, z, n.
+KERAS_GATES = {"rnn": (0,), "gru": (1, 0, 2), "lstm": (0, 1, 2, 3)}
+
+
+def recurrent_from_keras(weights: Sequence, op: str) -> Tree:
+    """Params of the op "rnn", "gru" or "lstm", from the get_weights() of Keras' layer.
+
+    Where Keras has one bias for both products, ours of the input takes it and the other is 0.
+    """
+    arrays = [in_gate_order(as_array(array), op) for array in weights]
+    if len(arrays) not in (2, 3):
+        raise ValueError(f"weights has {len(arrays)} arrays, but must have 2, or 3 with a bias")
+    biases = [None, None]
+    if len(arrays) == 3:
+        one = arrays[2].ndim == 1
+        biases = [arrays[2], np.zeros_like(arrays[2])] if one else list(arrays[2])
+    return {
+        name: {"weight": weight, "bias": bias}
+        for name, weight, bias in zip(PARTS, arrays[:2], biases, strict=True)
+    }
+
+
+def recurrent_to_keras(params: Tree, op: str) -> list[np.ndarray]:
+    """What set_weights() of Keras' SimpleRNN, GRU (reset_after=True) or LSTM takes."""
+    weights = [in_gate_order(params[name]["weight"], op) for name in PARTS]
+    biases = [params[name]["bias"] for name in PARTS]
+    if biases[0] is None:
+        return weights
+    bias = np.stack(biases) if op == "gru" else biases[0] + biases[1]
+    return [*weights, in_gate_order(bias, op)]
+
+
+def in_gate_order(array: np.ndarray, op: str) -> np.ndarray:
+    """Exchange the gates along the last axis; twice is nothing."""
+    if op not in KERAS_GATES:
+        raise ValueError(f"op was {op!r}, but must be one of {', '.join(KERAS_GATES)}")
+    gates = np.split(array, len(KERAS_GATES[op]), axis=-1)
+    return np.concatenate([gates[i] for i in KERAS_GATES[op]], axis=-1)
+
+
 def encoder_layer_from_torch(state: Mapping, prefix: str = "") -> Tree:
     """Block parameters of a torch.nn.TransformerEncoderLayer (activation relu).
 

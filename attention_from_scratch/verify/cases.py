@@ -190,4 +190,30 @@ def op_cases(seed: int = 0, dtype: str = "float64") -> list[Case]:
             {"n_heads": 3, "mask": blind},
             "a query that sees nothing",
         ),
+        *recurrent_cases(rng, dtype),
     ]
+
+
+def recurrent_cases(rng, dtype: str) -> list[Case]:
+    """rnn, gru and lstm: sequences and last states, with and without initial state and padding."""
+    mask = np.array([[False, True, True, False, True], [True] * 5])
+    cases = []
+    for op, n_gates, n_states in ((ops.rnn, 1, 1), (ops.gru, 3, 1), (ops.lstm, 4, 2)):
+
+        def normal(*shape):
+            return (0.7 * rng.standard_normal(shape)).astype(dtype)
+
+        params = {
+            name: {"weight": normal(width, 4 * n_gates), "bias": normal(4 * n_gates)}
+            for name, width in (("input", 3), ("hidden", 4))
+        }
+        bare = {name: {"weight": linear["weight"], "bias": None} for name, linear in params.items()}
+        x, initial = normal(2, 5, 3), normal(2, 4 * n_states)
+        cases += [
+            Case(op, (params, x, initial), note="sequence"),
+            Case(op, (params, x, initial), {"last": True}, "last state"),
+            Case(op, (params, x), {"mask": mask}, "padding"),
+            Case(op, (params, x, initial), {"mask": mask, "last": True}, "padding, last state"),
+            Case(op, (bare, x[:, :1]), note="no bias, one step"),
+        ]
+    return cases

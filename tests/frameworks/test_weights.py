@@ -182,3 +182,36 @@ def test_a_table_longer_than_what_was_used_is_cut():
     model = SASRec.from_torch(state, n_heads=2, norm="pre", max_len=8)
     assert np.array_equal(model.params["positions"], state["pos_emb.weight"][1:9])
     assert model.max_len == 8
+
+
+RECURRENT = {
+    "rnn": (ops.rnn, torch.nn.RNN, keras.layers.SimpleRNN),
+    "gru": (ops.gru, torch.nn.GRU, keras.layers.GRU),
+    "lstm": (ops.lstm, torch.nn.LSTM, keras.layers.LSTM),
+}
+
+
+@pytest.mark.parametrize("name", RECURRENT)
+@pytest.mark.parametrize("bias", [True, False])
+def test_recurrent_layers_of_torch(name, bias):
+    op, module, _ = RECURRENT[name]
+    module = shaken(module(3, 4, bias=bias, batch_first=True))
+    params = weights.recurrent_from_torch(module.state_dict())
+    x = normal(2, 5, 3)
+    assert_close(op(params, x)[0], module(torch.tensor(x))[0])
+    same_state(weights.recurrent_to_torch(params), module)
+
+
+@pytest.mark.parametrize("name", RECURRENT)
+@pytest.mark.parametrize("bias", [True, False])
+def test_recurrent_layers_of_keras(name, bias):
+    op, _, layer = RECURRENT[name]
+    layer = layer(4, return_sequences=True, use_bias=bias)
+    x = normal(2, 5, 3)
+    layer(x)
+    layer.set_weights([normal(*w.shape, seed=i) for i, w in enumerate(layer.get_weights())])
+    params = weights.recurrent_from_keras(layer.get_weights(), name)
+    assert_close(op(params, x)[0], layer(x))
+    back = weights.recurrent_to_keras(params, name)
+    for array, expected in zip(back, layer.get_weights(), strict=True):
+        assert np.array_equal(array, expected)

@@ -15,6 +15,9 @@ VERSION = f"jax {jax.__version__}"
 CANNOT = {("multi_head_attention", "dropout"): "has no dropout on weights to hand a mask to"}
 
 REMARKS = {
+    "rnn": "has no layers: jax.lax.scan over the formula of the cell",
+    "gru": "as rnn",
+    "lstm": "as rnn",
     "gelu": "jax.nn.gelu is the tanh form unless told otherwise (approximate=True)",
     "embedding": "jnp.take of the table; JAX has no padding id: the row is zeroed before",
     "dropout": "has none of its own: x * keep / (1 - p), differentiated by jax.vjp",
@@ -198,6 +201,46 @@ def layer_norm(x, weight, bias, *, eps=1e-5):
     return z if bias is None else z + bias
 
 
+def recurrent(step, n_states):
+    """jax.lax.scan over the steps of a cell."""
+
+    def call(params, x, initial=None, *, mask=None, last=False):
+        size = len(params["hidden"]["weight"])
+        state = jnp.zeros((len(x), n_states * size), x.dtype) if initial is None else initial
+        mask = jnp.ones(x.shape[:2], bool) if mask is None else mask
+
+        def advance(state, given):
+            x_t, here = given
+            new = step(linear(x_t, **params["input"]), params["hidden"], state)
+            state = jnp.where(here[:, None], new, state)
+            return state, jnp.where(here[:, None], state[:, :size], 0)
+
+        state, outputs = jax.lax.scan(advance, state, (x.swapaxes(0, 1), mask.T))
+        return state[:, :size] if last else outputs.swapaxes(0, 1)
+
+    return call
+
+
+def rnn_step(gates, hidden, h):
+    """One step of an Elman network."""
+    return jnp.tanh(gates + linear(h, **hidden))
+
+
+def gru_step(gates, hidden, h):
+    """One step of a GRU, gates r, z, n."""
+    (x_r, x_z, x_n), (h_r, h_z, h_n) = (jnp.split(a, 3, -1) for a in (gates, linear(h, **hidden)))
+    r, z = jax.nn.sigmoid(x_r + h_r), jax.nn.sigmoid(x_z + h_z)
+    return (1 - z) * jnp.tanh(x_n + r * h_n) + z * h
+
+
+def lstm_step(gates, hidden, state):
+    """One step of an LSTM, gates i, f, g, o."""
+    h, c = jnp.split(state, 2, -1)
+    i, f, g, o = jnp.split(gates + linear(h, **hidden), 4, -1)
+    c = jax.nn.sigmoid(f) * c + jax.nn.sigmoid(i) * jnp.tanh(g)
+    return jnp.concatenate([jax.nn.sigmoid(o) * jnp.tanh(c), c], -1)
+
+
 CALLS = {
     "linear": linear,
     "embedding": embedding,
@@ -215,6 +258,9 @@ CALLS = {
     "multi_head_attention_weights": multi_head_attention_weights,
     "cross_entropy": cross_entropy,
     "binary_cross_entropy_with_logits": binary_cross_entropy_with_logits,
+    "rnn": recurrent(rnn_step, 1),
+    "gru": recurrent(gru_step, 1),
+    "lstm": recurrent(lstm_step, 2),
 }
 CALLS |= model_calls(
     CALLS,

@@ -30,6 +30,9 @@ VERSION = f"keras {keras.__version__} (tensorflow {tf.__version__})"
 CANNOT = {("multi_head_attention", "dropout"): "cannot be handed a mask for its weights"}
 
 REMARKS = {
+    "rnn": "SimpleRNN has one bias, the sum of our two",
+    "gru": "the GRU layer's gates stand in the order z, r, n (ours: r, z, n)",
+    "lstm": "the LSTM layer has one bias, the sum of our two; its gates stand in our order",
     "gelu": "keras.ops.gelu is the tanh form unless told otherwise (approximate=True); its "
     "constants are rounded to float32, so float64 is written out with keras.ops.erf and tanh",
     "embedding": "the Embedding layer has no padding id: its output is zeroed where the id is 0",
@@ -96,7 +99,8 @@ def call(layer, variables, *inputs, **keywords):
     """A layer's output with these tensors for its variables."""
     if not layer.built:
         layer.build(*(x.shape for x in inputs))
-    output, _ = layer.stateless_call(variables, [], *inputs, **keywords)
+    seeds = [variable.value for variable in layer.non_trainable_variables]  # of dropout: not used
+    output, _ = layer.stateless_call(variables, seeds, *inputs, **keywords)
     return output
 
 
@@ -259,6 +263,44 @@ def gelu(x, *, approximate="none"):
     return x * (1 + ops.erf(x / tf.constant(np.sqrt(2), x.dtype))) / 2
 
 
+def recurrent(layer_class, order, n_states, **settings):
+    """Keras' layer: its gates stand in another order, and padding takes its mask."""
+
+    def call_layer(params, x, initial=None, *, mask=None, last=False):
+        size = len(params["hidden"]["weight"])
+        layer = layer_class(
+            size,
+            return_sequences=not last,
+            use_bias=params["hidden"]["bias"] is not None,
+            zero_output_for_mask=True,
+            dtype=x.dtype,
+            **settings,
+        )
+        layer.build(x.shape)
+        variables = keras_weights(params, order, settings)
+        keywords = {} if mask is None else {"mask": mask}
+        if initial is not None:
+            keywords["initial_state"] = tf.split(initial, n_states, axis=-1)
+        return call(layer, variables, x, **keywords)
+
+    return call_layer
+
+
+def keras_weights(params, order, settings):
+    """Our weights as the layer's variables: gates in its order, one bias where it has one."""
+
+    def ordered(array):
+        gates = tf.split(array, len(order), axis=-1)
+        return tf.concat([gates[i] for i in order], axis=-1)
+
+    variables = [ordered(params[name]["weight"]) for name in ("input", "hidden")]
+    biases = [params[name]["bias"] for name in ("input", "hidden")]
+    if biases[0] is None:
+        return variables
+    biases = [ordered(bias) for bias in biases]
+    return [*variables, tf.stack(biases) if "reset_after" in settings else sum(biases)]
+
+
 CALLS = {
     "linear": linear,
     "embedding": embedding,
@@ -276,6 +318,9 @@ CALLS = {
     "multi_head_attention_weights": multi_head_attention_weights,
     "cross_entropy": cross_entropy,
     "binary_cross_entropy_with_logits": binary_cross_entropy_with_logits,
+    "rnn": recurrent(keras.layers.SimpleRNN, (0,), 1),
+    "gru": recurrent(keras.layers.GRU, (1, 0, 2), 1, reset_after=True),
+    "lstm": recurrent(keras.layers.LSTM, (0, 1, 2, 3), 2),
 }
 CALLS |= model_calls(
     CALLS,

@@ -13,6 +13,9 @@ VERSION = f"torch {torch.__version__}"
 CANNOT = {("multi_head_attention", "dropout"): "cannot be handed a mask for its weights"}
 
 REMARKS = {
+    "rnn": "torch.nn.RNN; padding in the middle of a sequence by torch.nn.RNNCell",
+    "gru": "torch.nn.GRU; padding in the middle of a sequence by torch.nn.GRUCell",
+    "lstm": "torch.nn.LSTM; padding in the middle of a sequence by torch.nn.LSTMCell",
     "embedding": "F.embedding returns the row of padding_idx as it stands; it is zeroed here",
     "softmax": "has no `where`: scores are filled with -inf, and a row of nothing would be NaN",
     "dropout": "cannot be handed a mask: x * keep / (1 - p), differentiated by autograd",
@@ -207,6 +210,38 @@ def layer_norm(x, weight, bias, *, eps=1e-5):
     return F.layer_norm(x, x.shape[-1:], weight, bias, eps)
 
 
+def recurrent(module, cell, n_states):
+    """torch.nn's layer; with padding, which it does not take in the middle, its cell by steps."""
+
+    def call(params, x, initial=None, *, mask=None, last=False):
+        size = len(params["hidden"]["weight"])
+        bias = params["hidden"]["bias"] is not None
+        zeros = torch.zeros(len(x), n_states * size, dtype=x.dtype)
+        states = (zeros if initial is None else initial).split(size, dim=-1)
+        weights = {f"weight_{n}": params[name]["weight"].T for n, name in NAMES.items()}
+        weights |= {f"bias_{n}": params[name]["bias"] for n, name in NAMES.items() if bias}
+        if mask is None:
+            layer = module(x.shape[-1], size, bias=bias, batch_first=True)
+            states = tuple(state[None] for state in states)
+            weights = {f"{name}_l0": weight for name, weight in weights.items()}
+            given = (x, states if n_states == 2 else states[0])
+            outputs, final = torch.func.functional_call(layer, weights, given)
+            return (final[0] if n_states == 2 else final)[0] if last else outputs
+        layer, outputs = cell(x.shape[-1], size, bias=bias), []
+        for t in range(x.shape[1]):
+            given = (x[:, t], states if n_states == 2 else states[0])
+            new = torch.func.functional_call(layer, weights, given)
+            new = new if n_states == 2 else (new,)
+            here = mask[:, t, None]
+            states = tuple(torch.where(here, *pair) for pair in zip(new, states, strict=True))
+            outputs.append(torch.where(here, states[0], 0))
+        return states[0] if last else torch.stack(outputs, dim=1)
+
+    return call
+
+
+NAMES = {"ih": "input", "hh": "hidden"}
+
 CALLS = {
     "linear": linear,
     "embedding": embedding,
@@ -224,6 +259,9 @@ CALLS = {
     "multi_head_attention_weights": multi_head_attention_weights,
     "cross_entropy": cross_entropy,
     "binary_cross_entropy_with_logits": binary_cross_entropy_with_logits,
+    "rnn": recurrent(torch.nn.RNN, torch.nn.RNNCell, 1),
+    "gru": recurrent(torch.nn.GRU, torch.nn.GRUCell, 1),
+    "lstm": recurrent(torch.nn.LSTM, torch.nn.LSTMCell, 2),
 }
 CALLS |= model_calls(
     CALLS,
