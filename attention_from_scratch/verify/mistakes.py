@@ -15,8 +15,19 @@ import numpy as np
 from attention_from_scratch import ops
 from attention_from_scratch.ops.attention import merge_heads, over_heads, split_heads, transpose
 from attention_from_scratch.tree import tree_map
+from attention_from_scratch.verify.recurrent_mistakes import RECURRENT
 
 EXPLANATIONS = {
+    "time_cut": "the gradient of a step is not carried on to the step before it "
+    "(ops/recurrent.py, through_time)",
+    "forget_path_cut": "the path of the state beside the gates is wrong: d_c = f d_c' in an LSTM, "
+    "z d_h' in a GRU (ops/recurrent.py)",
+    "gate_path_cut": "the gradient that the gates send back to the state before is missing "
+    "(ops/recurrent.py)",
+    "reset_gate_forgotten": "the reset gate is missing from the gradient of what it multiplies "
+    "(ops/recurrent.py, gru)",
+    "gates_wrong_order": "the gates stand in another order: r, z, n and i, f, g, o here and in "
+    "PyTorch; z, r, n in Keras' GRU (ops/recurrent.py)",
     "scale_missing": "the factor 1/sqrt(d) is missing: it belongs to the scores, so d_query and "
     "d_key carry it too (ops/attention.py)",
     "scale_twice": "the factor 1/sqrt(d) is applied twice (ops/attention.py)",
@@ -785,4 +796,5 @@ MISTAKES = {
     "multi_head_attention_weights": multi_head_attention,
     "cross_entropy": cross_entropy,
     "binary_cross_entropy_with_logits": binary_cross_entropy,
+    **RECURRENT,
 }

@@ -148,6 +148,29 @@ def gelu(rng):
     return [((x,), {}), ((x,), {"approximate": "tanh"}), ((x,), {"approximate": "none"})]
 
 
+def recurrent(rng, n_gates, n_states):
+    """Sequences and last states, with an initial state and with padding."""
+    calls = []
+    for batch, length, width, size in ((2, 5, 3, 4), (3, 4, 5, 2)):
+        params = {
+            name: {
+                "weight": rng.standard_normal((n, n_gates * size)),
+                "bias": rng.standard_normal(n_gates * size),
+            }
+            for name, n in (("input", width), ("hidden", size))
+        }
+        x = rng.standard_normal((batch, length, width))
+        initial = rng.standard_normal((batch, n_states * size))
+        mask = rng.random((batch, length)) < 0.7
+        calls += [
+            ((params, x, initial), {}),
+            ((params, x), {}),
+            ((params, x, initial), {"last": True}),
+            ((params, x, initial), {"mask": mask}),
+        ]
+    return calls
+
+
 PROBES = {
     "linear": linear,
     "embedding": embedding,
@@ -165,4 +188,7 @@ PROBES = {
     "multi_head_attention_weights": lambda rng: multi_head_attention(rng, weights_only=True),
     "cross_entropy": cross_entropy,
     "binary_cross_entropy_with_logits": binary_cross_entropy,
+    "rnn": lambda rng: recurrent(rng, 1, 1),
+    "gru": lambda rng: recurrent(rng, 3, 1),
+    "lstm": lambda rng: recurrent(rng, 4, 2),
 }
