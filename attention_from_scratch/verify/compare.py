@@ -13,10 +13,10 @@ from attention_from_scratch.verify.contract import (
     is_differentiable,
     require_alike,
 )
-from attention_from_scratch.verify.doctor import words_of_the_doctor
+from attention_from_scratch.verify.doctor import words_about
 from attention_from_scratch.verify.foreign import as_op
 from attention_from_scratch.verify.numerical import rebuild
-from attention_from_scratch.verify.report import GradientReport, GradientRow
+from attention_from_scratch.verify.report import GradientError, GradientReport, GradientRow
 
 # Two right implementations differ by rounding: each sums in its own order. A sum of n terms is off
 # by about sqrt(n) epsilons, by n at the very worst; the sums of the cases have up to 50 terms, an
@@ -99,12 +99,17 @@ def compare(
     for position, gradient, their_gradient in zip(checked, found, expected, strict=True):
         value = inputs[position]
         gradient, their_gradient = (tree_map(np.asarray, g) for g in (gradient, their_gradient))
-        require_alike(f"{names[position]} ({labels[0]})", value, gradient)
-        require_alike(f"{names[position]} ({labels[1]})", value, with_dtype(their_gradient, value))
+        try:
+            require_alike(f"{names[position]} ({labels[0]})", value, gradient)
+            theirs_in_dtype = with_dtype(their_gradient, value)
+            require_alike(f"{names[position]} ({labels[1]})", value, theirs_in_dtype)
+        except GradientError as error:  # of another shape: the doctor may know why
+            words = words_about(ours, theirs, inputs, keywords)
+            raise GradientError(f"{error}\n{words}".rstrip()) from None
         name = f"d_{names[position]}"
         report.rows += rows_of(name, gradient, their_gradient, labels[1], **settings)
     if not report.passed:
-        report.diagnosis = words_of_the_doctor(ours, inputs, keywords)
+        report.diagnosis = words_about(ours, theirs, inputs, keywords)
     return report
 
 

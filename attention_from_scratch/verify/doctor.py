@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -123,6 +123,20 @@ def diagnose(op: Callable, reference: Callable | str, *inputs, **keywords) -> Di
     return Diagnosis(name, tuple(wrong), findings, unexplained, probes=len(visits))
 
 
+def diagnose_call(name: str, inputs, keywords, d_output, found: dict, tolerance) -> Diagnosis:
+    """Name the mistake in the gradients of one call of an op that cannot be run again.
+
+    `found` has them by name (d_query, d_params.key.bias), all or some. One call is less than many
+    probes: a number that fits by chance is told as well.
+    """
+    probe = probe_of(getattr(ops, name), inputs, keywords, d_output)
+    right = {path: gradient for path, gradient in probe.right.items() if path in found}
+    visit = Visit(replace(probe, right=right), True, found, tolerance)
+    wrong = wrong_at([visit])
+    findings, unexplained = explain(name, [visit], wrong) if wrong else ([], ())
+    return Diagnosis(name, tuple(wrong), findings, unexplained, probes=1)
+
+
 def words_of_the_doctor(op, inputs, keywords) -> str:
     """What is wrong with an op that has the name of one of ours and gives its output; else nothing.
 
@@ -163,6 +177,11 @@ def attempt(op, reference, inputs, keywords) -> Diagnosis | None:
     except Exception:  # whatever two ops of one name do with each other's calls
         return None
     return diagnosis if diagnosis.wrong or diagnosis.forward_differs else None
+
+
+def knows(name: str) -> bool:
+    """Whether there are known mistakes of an op of this name."""
+    return name in MISTAKES
 
 
 def is_ours(op) -> bool:
@@ -277,31 +296,34 @@ def examine(op, reference, inputs, keywords, *, seed) -> Visit:
     """Run both on one call."""
     inputs = tuple(as_input(value) for value in inputs)
     their_output, their_backward = op(*inputs, **keywords)
-    output, backward = reference(*inputs, **keywords)
+    output, _ = reference(*inputs, **keywords)
     dtype = np.asarray(their_output).dtype
     tolerance = max(TOLERANCES.get(str(dtype), 0), getattr(reference, "tolerance", 0))
     d_output = np.random.default_rng([11, seed]).standard_normal(np.shape(output))
     d_output = frozen(d_output.astype(dtype))
     if not same(np.asarray(their_output), output, output, tolerance):
         return Visit(Probe(inputs, keywords, d_output, output, {}), False, {}, tolerance)
-    names = [
-        f"d_{name}"
-        for name, value in zip(argument_names(reference, len(inputs)), inputs, strict=True)
-        if is_differentiable(value)
-    ]
-    found = by_name(differentiable_only(their_backward(d_output), inputs), names)
+    found = by_name(differentiable_only(their_backward(d_output), inputs), reference, inputs)
+    return Visit(probe_of(reference, inputs, keywords, d_output), True, found, tolerance)
+
+
+def probe_of(reference, inputs, keywords, d_output) -> Probe:
+    """One call with the right gradients, and with those of a d_output of ones."""
+    output, backward = reference(*inputs, **keywords)
+    dtype = np.asarray(output).dtype
     right, with_ones = (
-        by_name(differentiable_only(backward(d.astype(np.asarray(output).dtype)), inputs), names)
+        by_name(differentiable_only(backward(d.astype(dtype)), inputs), reference, inputs)
         for d in (d_output, np.ones_like(d_output))
     )
-    probe = Probe(inputs, keywords, d_output, output, right, with_ones)
-    return Visit(probe, True, found, tolerance)
+    return Probe(inputs, keywords, d_output, output, right, with_ones)
 
 
-def by_name(gradients, names) -> dict[str, np.ndarray]:
+def by_name(gradients, reference, inputs) -> dict[str, np.ndarray]:
     """Gradients under names such as d_query or d_params.key.bias."""
+    arguments = zip(argument_names(reference, len(inputs)), inputs, strict=True)
+    names = [name for name, value in arguments if is_differentiable(value)]
     return {
-        f"{name}.{path}" if path else name: np.asarray(leaf)
+        f"d_{name}.{path}" if path else f"d_{name}": np.asarray(leaf)
         for name, gradient in zip(names, gradients, strict=True)
         for path, leaf in tree_leaves(gradient)
     }

@@ -94,9 +94,14 @@ def check_gradients(
     gradients = steady_gradients(op, inputs, keywords, backward, d_output)
     report = GradientReport(getattr(op, "__name__", type(op).__name__))
     names = argument_names(op, len(inputs))
+    try:
+        for position, gradient in zip(checked, gradients, strict=True):
+            require_alike(names[position], inputs[position], gradient)
+    except GradientError as error:  # of another shape: the doctor may know why
+        words = words_of_the_doctor(op, inputs, keywords)
+        raise GradientError(f"{error}\n{words}".rstrip()) from None
     for position, gradient in zip(checked, gradients, strict=True):
         value = inputs[position]
-        require_alike(names[position], value, gradient)
         allowed = default_tolerances(op, value) if tolerances is None else tolerances
         function = contraction(op, inputs, position, d_output, keywords)
         by_method = []
@@ -149,5 +154,7 @@ def to_rows(name, method, tolerance, compared, directions) -> list[GradientRow]:
 def default_tolerances(op, value) -> dict[str, float]:
     """Both methods at the tolerances of the input's dtype; no complex step through a framework."""
     dtype = str(next(leaf for _, leaf in tree_leaves(value)).dtype)
+    if dtype not in ("float32", "float64"):
+        raise ValueError(f"an input has dtype {dtype}, but must be float32 or float64")
     methods = [m for m in METHODS if m != "complex step" or getattr(op, "complex_step", True)]
     return {method: TOLERANCES[method, dtype] for method in methods}

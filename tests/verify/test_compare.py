@@ -153,3 +153,12 @@ def test_the_message_of_an_assertion_can_be_acted_on():
 
 def test_a_right_op_is_asserted_silently():
     assert assert_gradients(ops.layer_norm, normal(3, 4), normal(4), normal(4)) is None
+
+
+def test_of_two_the_one_that_is_not_ours_is_diagnosed():
+    def wrong(x):
+        p = softmax_forward(x)
+        return p, lambda d: d * p
+
+    for pair in ((wrong, ops.softmax), (ops.softmax, wrong)):
+        assert "softmax_row_sum_missing" in str(compare(*pair, normal(3, 4)))

@@ -193,3 +193,25 @@ def test_rounding_where_two_equal_numbers_should_cancel_is_no_leak(tmp_path, dty
     assert not arrays["grad.query"][:, 0].any()
     arrays["grad.query"][:, 0] += 2 * np.finfo(dtype).eps
     assert check_dump("scaled_dot_product_attention", written(tmp_path, arrays)).passed
+
+
+def test_a_failing_dump_is_diagnosed(tmp_path):
+    arrays = attention_dump()
+    query, key, value = (arrays[f"input.{name}"] for name in ("query", "key", "value"))
+    weights, _ = ops.attention_weights(query, key, mask=arrays["keyword.mask"])
+    d_weights = arrays["d_output"] @ value.swapaxes(-1, -2)
+    d_scores = weights * d_weights  # the row sum is missing
+    arrays["grad.query"] = d_scores @ key / 2
+    arrays["grad.key"] = d_scores.swapaxes(-1, -2) @ query / 2
+    report = check_dump("scaled_dot_product_attention", written(tmp_path, arrays))
+    assert "softmax_row_sum_missing (d_query, d_key)" in str(report)
+
+
+def test_a_right_dump_and_one_with_another_output_are_not_diagnosed(tmp_path):
+    arrays = attention_dump()
+    name = "scaled_dot_product_attention"
+    assert not check_dump(name, written(tmp_path, arrays)).diagnosis
+    arrays["output"] = arrays["output"] + 1
+    report = check_dump(name, written(tmp_path, arrays))
+    assert not report.passed
+    assert not report.diagnosis

@@ -528,3 +528,21 @@ def test_a_forward_that_is_not_analytic_is_told_from_a_wrong_backward():
 def test_integers_alone_have_no_gradient_to_check():
     with pytest.raises(ValueError, match="no gradient"):
         check_gradients(lambda ids: (ids * 1.0, lambda d_output: ()), np.arange(3))
+
+
+def test_a_gradient_of_a_wrong_shape_is_diagnosed_too():
+    def wrong(x, weight, bias):
+        output, back = linear(x, weight, bias)
+        return output, lambda d_output: (*back(d_output)[:2], d_output)
+
+    wrong.__name__ = "linear"
+    with pytest.raises(GradientError, match=r"has shape \(2, 4\)(.|\n)*bias_not_summed"):
+        check_gradients(wrong, normal(2, 3), normal(3, 4), normal(4))
+
+
+def test_another_float_dtype_is_an_error_that_names_it():
+    def op(x):
+        return x * x, lambda d_output: 2 * x * d_output
+
+    with pytest.raises(ValueError, match="float16, but must be float32 or float64"):
+        check_gradients(op, normal(3).astype(np.float16))
