@@ -1,9 +1,7 @@
 """SASRec with the interface of a recommender: fit, scores, recommend, attention_weights, save."""
 
-import contextlib
 from collections.abc import Callable, Mapping
 from functools import partial
-from numbers import Real
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +16,7 @@ from attention_from_scratch.models.interchange import (
     save_safetensors,
 )
 from attention_from_scratch.models.recommender import Histories, Recommender, check_histories
+from attention_from_scratch.models.settings import check_validation, checked
 from attention_from_scratch.models.weights import sasrec_from_torch, sasrec_to_torch
 from attention_from_scratch.training import (
     Adam,
@@ -35,13 +34,6 @@ from attention_from_scratch.tree import tree_leaves
 
 N_SHARDS = 8  # of a batch; fixed, so that the number of threads does not change the sums
 SCORING_BATCH = 128
-
-SIZES = ("n_items", "max_len", "dim", "n_blocks", "n_heads", "n_negatives")
-CHOICES = {
-    "norm": ("pre", "post", "paper"),
-    "loss": ("cross_entropy", "bce"),
-    "dtype": ("float32", "float64"),
-}
 
 
 class SASRec(Recommender):
@@ -412,42 +404,3 @@ def filled(template, tree):
     if isinstance(template, list):
         return [filled(*pair) for pair in zip(template, tree, strict=True)]
     return tree
-
-
-def checked(config: dict) -> dict:
-    """The settings as Python's own numbers and strings; one that cannot be is an error."""
-    config = config | {name: check_integer(name, config[name], 1) for name in SIZES}
-    config["seed"] = check_integer("seed", config["seed"], 0)
-    if config["dim"] % config["n_heads"]:
-        raise ValueError(
-            f"n_heads was {config['n_heads']}, but must divide dim, which is {config['dim']}"
-        )
-    dropout = config["dropout"]
-    if not (isinstance(dropout, Real) and 0 <= dropout < 1):
-        raise ValueError(f"dropout was {dropout!r}, but must be at least 0 and below 1")
-    if config["dtype"] is not None:  # which NumPy would take for float64
-        with contextlib.suppress(TypeError):
-            config["dtype"] = np.dtype(config["dtype"]).name
-    for name, allowed in CHOICES.items():
-        if config[name] not in allowed:
-            raise ValueError(f"{name} was {config[name]!r}, but must be one of {allowed}")
-    return config | {"dropout": float(dropout)}
-
-
-def check_validation(validation, n_users: int, n_items: int) -> np.ndarray:
-    """The targets as an array, if there is one for each user, an item or 0, and not only zeros."""
-    targets = np.asarray(validation)
-    if targets.ndim != 1 or targets.dtype.kind not in "iu":
-        raise ValueError(
-            f"validation is {targets.dtype} of shape {targets.shape}, but must be (users,) integers"
-        )
-    if len(targets) != n_users:
-        raise ValueError(f"validation has {len(targets)} targets, but there are {n_users} users")
-    wrong = targets[(targets < 0) | (targets > n_items)]
-    if wrong.size:
-        raise ValueError(
-            f"validation holds item {wrong[0]}, but the catalogue has items 1..{n_items} (0: none)"
-        )
-    if not targets.any():
-        raise ValueError("validation holds only zeros, but must have a target for some user")
-    return targets
