@@ -342,9 +342,16 @@ def test_a_training_that_diverges_later_keeps_the_best_epoch_and_says_so(
 # --- signals, pipes, streams
 
 
-@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
-def test_a_signal_that_ends_it_keeps_the_epochs_that_are_over(shelf, tmp_path, monkeypatch, name):
-    number = getattr(signal, name)
+@pytest.fixture(params=["SIGTERM", "SIGHUP"])
+def number(request):
+    """A signal, at its default: under nohup the tests would inherit that SIGHUP is ignored."""
+    number = getattr(signal, request.param)
+    inherited = signal.signal(number, signal.SIG_DFL)
+    yield number
+    signal.signal(number, inherited)
+
+
+def test_a_signal_that_ends_it_keeps_the_epochs_that_are_over(shelf, tmp_path, monkeypatch, number):
 
     def interrupted(self, *arguments, **keywords):
         calls.append(1)

@@ -5,7 +5,7 @@ MovieLens-1M, so a number says nothing without its protocol. A protocol is a pai
 made by `whole_catalogue` or `sampled_negatives` and handed to `evaluate`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -149,12 +149,13 @@ def _cells(histories, scores):
 
 
 def evaluate(
-    score: Callable[[list[np.ndarray]], np.ndarray],
+    score: Callable[..., np.ndarray],
     histories: Sequence[np.ndarray],
     targets: np.ndarray,
     *,
     k: int = 10,
     protocol: Protocol | None = None,
+    context: Mapping[str, Sequence[np.ndarray]] | None = None,
     batch_size: int = 256,
     progress: bool = False,
 ) -> dict[str, float]:
@@ -174,6 +175,9 @@ def evaluate(
         Length of the list for HR, NDCG and coverage.
     protocol : Protocol
         None is `whole_catalogue()`: all items, the seen ones left out.
+    context : name -> one array per user, or None
+        What else is known of each user's events; if there is any, it is handed on, cut to the
+        batch: score(histories, context).
     batch_size : int
         Users a call of `score`; changes nothing but time and memory.
     progress : bool
@@ -195,7 +199,11 @@ def evaluate(
     for start in tqdm(range(0, len(users), batch_size), "evaluate", disable=not progress):
         batch = users[start : start + batch_size]
         seen = [np.asarray(histories[user]) for user in batch]
-        batch_ranks, catalogue = protocol.rank(score(seen), seen, targets[batch], batch)
+        around = {
+            name: [column[user] for user in batch] for name, column in (context or {}).items()
+        }
+        scores = score(seen, around) if around else score(seen)
+        batch_ranks, catalogue = protocol.rank(scores, seen, targets[batch], batch)
         ranks.append(batch_ranks)
         if catalogue is not None:
             lists.append(top_k(catalogue, k))

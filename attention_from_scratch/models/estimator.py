@@ -1,12 +1,10 @@
 """SASRec with the interface of a recommender: fit, scores, recommend, attention_weights, save."""
 
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
-from attention_from_scratch.evaluation import evaluate
 from attention_from_scratch.models import sasrec
 from attention_from_scratch.models.interchange import (
     as_tensors,
@@ -15,28 +13,14 @@ from attention_from_scratch.models.interchange import (
     require_layout,
     save_safetensors,
 )
-from attention_from_scratch.models.recommender import Histories, Recommender, check_histories
-from attention_from_scratch.models.settings import check_validation, checked
+from attention_from_scratch.models.recommender import check_histories
+from attention_from_scratch.models.settings import checked
+from attention_from_scratch.models.trained import N_SHARDS, TrainedRecommender
 from attention_from_scratch.models.weights import sasrec_from_torch, sasrec_to_torch
-from attention_from_scratch.training import (
-    Adam,
-    draw_negatives,
-    epoch_batches,
-    load_model,
-    pad,
-    save_model,
-    stream,
-    train,
-)
-from attention_from_scratch.training.checks import check_integer
-from attention_from_scratch.training.loop import measured
-from attention_from_scratch.tree import tree_leaves
-
-N_SHARDS = 8  # of a batch; fixed, so that the number of threads does not change the sums
-SCORING_BATCH = 128
+from attention_from_scratch.training import draw_negatives, epoch_batches, pad
 
 
-class SASRec(Recommender):
+class SASRec(TrainedRecommender):
     """Self-attentive sequential recommendation.
 
     Parameters
@@ -61,17 +45,11 @@ class SASRec(Recommender):
     mask_padding : bool
         Of `sasrec.encode`; False for weights from code that does not mask padded keys.
 
-    Attributes
-    ----------
-    params : tree of arrays, or None before `fit`
-    history : list of dicts
-        Loss, metrics and seconds of each epoch of the last `fit`.
-    best_epoch, interrupted, diverged : int, bool, bool
-        How that went, as in `Training`.
-
     Source: Kang & McAuley, Self-Attentive Sequential Recommendation, ICDM 2018. The softmax loss:
     Klenitskiy & Vasilev, Turning Dross Into Gold Loss, RecSys 2023.
     """
+
+    KIND = "sasrec"
 
     def __init__(
         self,
@@ -89,7 +67,7 @@ class SASRec(Recommender):
         dtype: str = "float32",
         mask_padding: bool = True,
     ):
-        self.config = checked(
+        config = checked(
             {
                 "n_items": n_items,
                 "max_len": max_len,
@@ -105,116 +83,26 @@ class SASRec(Recommender):
                 "mask_padding": bool(mask_padding),
             }
         )
-        self.n_items, self.max_len = self.config["n_items"], self.config["max_len"]
-        self.params = None
-        self.item_counts = np.zeros(self.n_items + 1, np.int64)
-        self.history: list[dict] = []
-        self.best_epoch = 0
-        self.interrupted = self.diverged = False
-
-    def fit(
-        self,
-        histories: Histories,
-        *,
-        epochs: int,
-        validation: np.ndarray | None = None,
-        metric: str = "NDCG@10",
-        protocol: Callable | None = None,
-        evaluate_every: int = 5,
-        patience: int | None = 50,
-        batch_size: int = 128,
-        lr: float = 1e-3,
-        betas: tuple[float, float] = (0.9, 0.98),
-        weight_decay: float = 0.0,
-        clip: float | None = None,
-        threads: int | None = None,
-        progress: bool | None = None,
-    ) -> "SASRec":
-        """Train from fresh parameters; keep those of the best epoch.
-
-        If it fails, or is interrupted in the first epoch, the model stays as it was.
-
-        Parameters
-        ----------
-        histories : one sequence of item ids per user, oldest first
-            Users with fewer than two events teach nothing and are passed over.
-        validation : (users,) of item ids, or None
-            The event after each history (0: none), for choosing the epoch by `metric` and for
-            stopping after `patience` epochs without a better one.
-        protocol : of `evaluation`, or None
-            How the validation event is ranked; None: in the whole catalogue, seen items left out.
-        batch_size : int
-            Users in a step.
-        lr, betas, weight_decay, clip
-            Of `Adam` and `clip_gradients`.
-        epochs, evaluate_every, threads, progress
-            As in `train`.
-        """
-        histories = check_histories(histories, self.n_items)
-        sequences = [history for history in histories if len(history) > 1]
-        if not sequences:
-            raise ValueError("no history has two events: there is nothing to learn from")
-        params = self.initial_params()
-        item_counts = np.bincount(np.concatenate(histories), minlength=self.n_items + 1)
-        validate = None
-        if validation is not None:
-            validate = self.validator(params, item_counts, histories, validation, protocol, metric)
-        result = train(
-            self.loss,
-            params,
-            partial(self.batches, sequences, check_integer("batch_size", batch_size, 1)),
-            Adam(params, lr=lr, betas=betas, weight_decay=weight_decay),
-            epochs=epochs,
-            evaluate=validate,
-            metric=metric,
-            evaluate_every=evaluate_every,
-            patience=patience,
-            clip=clip,
-            seed=self.config["seed"],
-            threads=threads,
-            progress=progress,
-        )
-        self.params, self.item_counts, self.history = result.params, item_counts, result.history
-        self.best_epoch = result.best_epoch
-        self.interrupted, self.diverged = result.interrupted, result.diverged
-        return self
+        super().__init__(config)
+        self.max_len = config["max_len"]
 
     def initial_params(self):
         """Fresh parameters, drawn from the seed."""
         names = ("n_items", "max_len", "dim", "n_blocks", "norm", "dtype")
-        rng = stream(self.config["seed"], "parameters")
-        return sasrec.init_params(rng, **{name: self.config[name] for name in names})
+        settings = {name: self.config[name] for name in names}
+        return sasrec.init_params(self.stream("parameters"), **settings)
 
-    def batches(self, sequences, batch_size, epoch):
+    def batches(self, sequences, batch_size, epoch, **columns):
         """Batches of one epoch, as `train` wants them; their order is drawn anew each time."""
         return epoch_batches(
             sequences,
             max_len=self.max_len,
             batch_size=batch_size,
             n_shards=N_SHARDS,
-            rng=stream(self.config["seed"], "order", epoch),
+            rng=self.stream("order", epoch),
             full=not self.config["mask_padding"],
+            **columns,
         )
-
-    def validator(self, params, item_counts, histories, validation, protocol, metric):
-        """What `train` asks after an epoch: params -> metrics of the validation events."""
-        validation = check_validation(validation, len(histories), self.n_items)
-
-        def validate(params, targets=validation):
-            def scores(users):
-                scores = self.scores_with(params, item_counts, users)
-                if np.isnan(scores).any():
-                    raise FloatingPointError("the scores became NaN")
-                return scores
-
-            return evaluate(scores, histories, targets, protocol=protocol)
-
-        # One user first: what cannot be measured should not cost the epochs before it is.
-        one = np.zeros_like(validation)
-        first = np.flatnonzero(validation)[0]
-        one[first] = validation[first]
-        measured(partial(validate, targets=one), params, metric, epoch=0)
-        return validate
 
     def loss(self, params, shard, *, rng, total):
         """Loss of a shard of a batch, as `train` wants it."""
@@ -234,42 +122,9 @@ class SASRec(Recommender):
         """What the model's functions need beside the parameters."""
         return {name: self.config[name] for name in ("n_heads", "norm", "mask_padding")}
 
-    def scores(self, histories: Histories) -> np.ndarray:
-        """Score of every item as the next event of each user.
-
-        Parameters
-        ----------
-        histories : one sequence of item ids per user, oldest first
-            Of a longer one than max_len the latest events count. An empty one is scored by how
-            often each item occurred in training.
-
-        Returns
-        -------
-        (users, V + 1), -inf in column 0
-
-        Raises
-        ------
-        ValueError
-            For an item that is not in 1..V, or a model that has not been fitted.
-        """
-        self.require_fitted()
-        return self.scores_with(self.params, self.item_counts, histories)
-
-    def scores_with(self, params, item_counts, histories: Histories) -> np.ndarray:
-        """`scores` of a model with other parameters and counts."""
-        histories = check_histories(histories, self.n_items)
-        scores = np.empty((len(histories), self.n_items + 1), self.config["dtype"])
-        # Users of like length together: each batch is as wide as its longest history.
-        order = np.argsort(
-            [min(len(history), self.max_len) for history in histories], kind="stable"
-        )
-        for start in range(0, len(order), SCORING_BATCH):
-            users = order[start : start + SCORING_BATCH]
-            ids = self.padded([histories[user] for user in users])
-            scores[users] = sasrec.next_item_scores(params, ids, **self.settings)
-        scores[[len(history) == 0 for history in histories]] = np.log1p(item_counts)
-        scores[:, 0] = -np.inf
-        return scores
+    def batch_scores(self, params, ids, context) -> np.ndarray:
+        """Score of every item after the last event: (B, L) -> (B, V + 1)."""
+        return sasrec.next_item_scores(params, ids, **self.settings)
 
     def attention_weights(self, history) -> np.ndarray:
         """Who attends to whom in one history: (n_blocks, n_heads, L, L), rows sum to 1.
@@ -353,54 +208,12 @@ class SASRec(Recommender):
         self.require_fitted()
         if Path(path).suffix.lower() == ".safetensors":
             save_safetensors(path, self)
-            return
-        description = {"model": "sasrec", "config": self.config, "best_epoch": self.best_epoch}
-        tree = {"model": self.params, "item_counts": self.item_counts}
-        save_model(path, tree, description | {"history": self.history})
+        else:
+            super().save(path)
 
     @classmethod
     def load(cls, path: str | Path) -> "SASRec":
         """Read what `save` wrote."""
         if Path(path).suffix.lower() == ".safetensors":
             return load_safetensors(path, cls)
-        tree, description = load_model(path)
-        if description.get("model") != "sasrec":
-            raise ValueError(f"{path} holds a {description.get('model')} model, not a sasrec")
-        try:
-            model = cls(**description["config"])
-            model.history, model.best_epoch = description["history"], description["best_epoch"]
-            params, model.item_counts = tree["model"], tree["item_counts"]
-        except (KeyError, TypeError):
-            raise ValueError(f"{path} lacks a part of a sasrec model") from None
-        except ValueError as error:
-            raise ValueError(f"{path}: {error}") from None
-        model.params = model.fitting(params, path)
-        return model
-
-    def fitting(self, params, source):
-        """The parameters, if they are those of such a model; or an error naming the source."""
-        fresh = self.initial_params()
-        given = {name: leaf.shape for name, leaf in tree_leaves(params)}
-        for name, leaf in tree_leaves(fresh):
-            if given.pop(name, None) != leaf.shape:
-                raise ValueError(f"{source} has no {name} of shape {leaf.shape}")
-        if given:
-            raise ValueError(f"{source} has a {next(iter(given))}, which the model has not")
-        # A part that is None (no output projection) leaves no array behind: take it from `fresh`.
-        return filled(fresh, params)
-
-    def require_fitted(self):
-        """Raise unless there are parameters."""
-        if self.params is None:
-            raise ValueError("the model has not been trained: call fit, or load a saved one")
-
-
-def filled(template, tree):
-    """`tree` with the branches that are None in `template` put back."""
-    if template is None:
-        return None
-    if isinstance(template, dict):
-        return {name: filled(branch, tree.get(name)) for name, branch in template.items()}
-    if isinstance(template, list):
-        return [filled(*pair) for pair in zip(template, tree, strict=True)]
-    return tree
+        return super().load(path)

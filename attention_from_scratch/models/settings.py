@@ -52,3 +52,53 @@ def check_validation(validation, n_users: int, n_items: int) -> np.ndarray:
     if not targets.any():
         raise ValueError("validation holds only zeros, but must have a target for some user")
     return targets
+
+
+def check_context(context, kinds: dict[str, int], histories) -> dict[str, list[np.ndarray]]:
+    """The columns as arrays, if they are those that the model was made for, one entry an event."""
+    context = dict(context or {})
+    if context.keys() != kinds.keys():
+        raise ValueError(
+            f"context has {sorted(context) or 'nothing'}, but the model was made for "
+            f"{sorted(kinds) or 'none'}"
+        )
+    return {
+        name: check_column(f"context[{name!r}]", context[name], kind, histories)
+        for name, kind in kinds.items()
+    }
+
+
+def check_column(name: str, column, kinds: int, histories) -> list[np.ndarray]:
+    """One array of integers in 0..kinds a user, as long as the user's history."""
+    if len(column) != len(histories):
+        raise ValueError(f"{name} is of {len(column)} users, but there are {len(histories)}")
+    arrays = [np.asarray(values) for values in column]
+    for user, (values, history) in enumerate(zip(arrays, histories, strict=True)):
+        if values.shape != history.shape:
+            raise ValueError(
+                f"{name} of user {user} has shape {values.shape}, but the history {history.shape}"
+            )
+        if values.size and values.dtype.kind not in "iu":
+            raise TypeError(f"{name} of user {user} has dtype {values.dtype}, but must be integers")
+        wrong = values[(values < 0) | (values > kinds)]
+        if wrong.size:
+            raise ValueError(f"{name} of user {user} holds {wrong[0]}, but may hold 0..{kinds}")
+    return [values.astype(np.int64, copy=False) for values in arrays]
+
+
+def check_wanted(wanted, histories) -> list[np.ndarray] | None:
+    """One array of booleans a user, as long as the user's history; or None."""
+    if wanted is None:
+        return None
+    if len(wanted) != len(histories):
+        raise ValueError(f"wanted is of {len(wanted)} users, but there are {len(histories)}")
+    arrays = [np.asarray(values) for values in wanted]
+    for user, (values, history) in enumerate(zip(arrays, histories, strict=True)):
+        if values.shape != history.shape or (values.size and values.dtype != bool):
+            raise ValueError(
+                f"wanted of user {user} is {values.dtype} of shape {values.shape}, "
+                f"but must be bool of shape {history.shape}"
+            )
+    if not any(values[1:].any() for values in arrays):
+        raise ValueError("wanted holds no event after a first one: there is nothing to learn")
+    return [values.astype(bool, copy=False) for values in arrays]

@@ -1,6 +1,12 @@
 """Training: optimiser, batches, loop, checkpoint, threads. Handed a loss, it knows no model."""
 
-from attention_from_scratch.training.batches import Shard, epoch_batches, pad, shard_of
+from attention_from_scratch.training.batches import (
+    Shard,
+    cut_batches,
+    epoch_batches,
+    pad,
+    shard_of,
+)
 from attention_from_scratch.training.checkpoint import load_model, replace_file, save_model
 from attention_from_scratch.training.loop import Training, train
 from attention_from_scratch.training.negatives import draw_negatives
@@ -14,6 +20,7 @@ __all__ = [
     "Training",
     "available_cores",
     "clip_gradients",
+    "cut_batches",
     "draw_negatives",
     "epoch_batches",
     "load_model",

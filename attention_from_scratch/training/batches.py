@@ -1,22 +1,26 @@
 """From histories to padded batches, cut into shards."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
+
+Columns = dict[str, list[np.ndarray]]  # name -> one array a user, parallel to the histories
 
 
 @dataclass(frozen=True)
 class Shard:
     """A part of a batch: users of like length, padded on the left.
 
-    `ids` (b, L) are the events, `targets` (b, L) the event that follows each (0: none), and
-    `histories` the same users' whole training histories.
+    `ids` (b, L) are the events and `targets` what follows: (b, L), the event after each (0: none),
+    or (b, m), the m events after the last. `histories` are the same users' whole training
+    histories. `context` has what else is known of each event: name -> (b, L) integers.
     """
 
     ids: np.ndarray
     targets: np.ndarray
     histories: list[np.ndarray]
+    context: dict[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def count(self) -> int:
@@ -42,11 +46,25 @@ def pad(sequences: list[np.ndarray], max_len: int, *, full: bool = False) -> np.
     return padded
 
 
-def shard_of(histories: list[np.ndarray], max_len: int, *, full: bool = False) -> Shard:
-    """Each event predicts the one after it."""
-    targets = pad([history[1:] for history in histories], max_len, full=full)
-    ids = pad([history[:-1] for history in histories], max_len, full=full)
-    return Shard(ids, targets, histories)
+def shard_of(
+    histories: list[np.ndarray],
+    max_len: int,
+    *,
+    full: bool = False,
+    context: Columns | None = None,
+    wanted: list[np.ndarray] | None = None,
+) -> Shard:
+    """Each event predicts the one after it, where that is wanted."""
+
+    def padded(rows):
+        return pad(rows, max_len, full=full)
+
+    following = [history[1:] for history in histories]
+    if wanted is not None:
+        following = [row * flags[1:] for row, flags in zip(following, wanted, strict=True)]
+    ids = padded([history[:-1] for history in histories])
+    around = {name: padded([row[:-1] for row in rows]) for name, rows in (context or {}).items()}
+    return Shard(ids, padded(following), histories, around)
 
 
 def epoch_batches(
@@ -57,20 +75,98 @@ def epoch_batches(
     n_shards: int,
     rng,
     full: bool = False,
+    context: Columns | None = None,
+    wanted: list[np.ndarray] | None = None,
 ) -> Iterator[list[Shard]]:
     """Yield the batches of one epoch, each a list of at most `n_shards` shards.
 
     Users are shuffled and cut into batches of `batch_size`. Inside a batch they are sorted by
     length, which changes nothing in the batch's mean, and cut into shards of like length, which
     leaves little padding to compute. `full` computes it all, for a model to which it matters.
+
+    `context` (name -> one array of integers a user) and `wanted` (one array of booleans a user:
+    which events are to be predicted) are parallel to the histories.
     """
-    order = rng.permutation(len(histories))
     lengths = np.array([min(len(history), max_len + 1) for history in histories])
-    for start in range(0, len(order), batch_size):
-        users = order[start : start + batch_size]
-        users = users[np.argsort(lengths[users], kind="stable")]
+    for users in shuffled_parts(lengths, batch_size, n_shards, rng):
         yield [
-            shard_of([histories[user] for user in part], max_len, full=full)
-            for part in np.array_split(users, n_shards)
-            if len(part)
+            shard_of(
+                [histories[user] for user in part],
+                max_len,
+                full=full,
+                context=rows_of(context, part),
+                wanted=None if wanted is None else [wanted[user] for user in part],
+            )
+            for part in users
         ]
+
+
+def cut_batches(
+    histories: list[np.ndarray],
+    *,
+    max_len: int,
+    n_targets: int,
+    cuts: int,
+    batch_size: int,
+    n_shards: int,
+    rng,
+    context: Columns | None = None,
+    wanted: list[np.ndarray] | None = None,
+) -> Iterator[list[Shard]]:
+    """Yield batches in which each history is cut in two: what was, and what came next.
+
+    For models that look at the whole of what was, and so may learn only from what comes after it.
+    Every history is cut in up to `cuts` places, drawn anew in each epoch; the `n_targets` events
+    after the cut are the targets, (b, n_targets), 0 where the history ends earlier. With `wanted`
+    the event after the cut is one that is wanted.
+
+    Other parameters as in `epoch_batches`, a batch being `batch_size` pieces of history.
+    """
+    users, ends = draw_cuts(histories, cuts, rng, wanted)
+    for pieces in shuffled_parts(np.minimum(ends, max_len), batch_size, n_shards, rng):
+        yield [
+            cut_shard(histories, users[part], ends[part], max_len, n_targets, context)
+            for part in pieces
+        ]
+
+
+def draw_cuts(histories, cuts: int, rng, wanted=None) -> tuple[np.ndarray, np.ndarray]:
+    """Which user's history is cut before which event: two arrays, at most `cuts` a user."""
+    users, ends = [], []
+    for user, history in enumerate(histories):
+        places = np.arange(1, len(history))
+        if wanted is not None:
+            places = places[wanted[user][1:]]
+        chosen = rng.permutation(places)[:cuts]
+        users.append(np.full(len(chosen), user))
+        ends.append(chosen)
+    return np.concatenate(users), np.concatenate(ends)
+
+
+def cut_shard(histories, users, ends, max_len, n_targets, context) -> Shard:
+    """The pieces before each end, and the events after it."""
+    cuts = list(zip(users, ends, strict=True))
+    before = [histories[user][:end] for user, end in cuts]
+    targets = np.zeros((len(cuts), n_targets), np.int64)
+    for row, (user, end) in zip(targets, cuts, strict=True):
+        after = histories[user][end : end + n_targets]
+        row[: len(after)] = after
+    around = {
+        name: pad([rows[user][:end] for user, end in cuts], max_len)
+        for name, rows in (context or {}).items()
+    }
+    return Shard(pad(before, max_len), targets, before, around)
+
+
+def shuffled_parts(lengths, batch_size: int, n_shards: int, rng) -> Iterator[list[np.ndarray]]:
+    """Shuffle, cut into batches, sort each by length and cut it into shards: yields indices."""
+    order = rng.permutation(len(lengths))
+    for start in range(0, len(order), batch_size):
+        batch = order[start : start + batch_size]
+        batch = batch[np.argsort(lengths[batch], kind="stable")]
+        yield [part for part in np.array_split(batch, n_shards) if len(part)]
+
+
+def rows_of(columns: Columns | None, users) -> Columns:
+    """The rows of some users, of every column."""
+    return {name: [rows[user] for user in users] for name, rows in (columns or {}).items()}

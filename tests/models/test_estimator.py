@@ -87,7 +87,7 @@ def test_fit_starts_afresh_each_time(model):
 def test_the_parameters_are_those_of_the_best_epoch(monkeypatch):
     metrics = iter([0.0, 0.1, 0.3, 0.2, 0.3])  # the first is asked of one user, before all
     monkeypatch.setattr(
-        "attention_from_scratch.models.estimator.evaluate",
+        "attention_from_scratch.models.trained.evaluate",
         lambda *arguments, **keywords: {"NDCG@10": next(metrics)},
     )
     model = fitted(epochs=4, validation=VALIDATION, fit={"evaluate_every": 1})
