@@ -122,7 +122,7 @@ class SASRec(TrainedRecommender):
         """What the model's functions need beside the parameters."""
         return {name: self.config[name] for name in ("n_heads", "norm", "mask_padding")}
 
-    def batch_scores(self, params, ids, context) -> np.ndarray:
+    def batch_scores(self, params, item_counts, ids, context) -> np.ndarray:
         """Score of every item after the last event: (B, L) -> (B, V + 1)."""
         return sasrec.next_item_scores(params, ids, **self.settings)
 

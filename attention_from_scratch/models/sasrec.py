@@ -9,11 +9,10 @@ import math
 import numpy as np
 
 from attention_from_scratch.models.transformer import (
-    ATTENDS,
-    BLOCKS,
+    attention_maps_of,
     init_block,
     init_norm,
-    normalize,
+    transformer_encoder,
 )
 from attention_from_scratch.ops import (
     binary_cross_entropy_with_logits,
@@ -22,7 +21,6 @@ from attention_from_scratch.ops import (
     dropout,
     embedding,
     linear,
-    multi_head_attention_weights,
     padding_mask,
 )
 from attention_from_scratch.tree import Tree
@@ -111,24 +109,15 @@ def encode(
     if ids.ndim != 2 or not 1 <= ids.shape[1] <= n_positions:
         raise ValueError(f"ids has shape {ids.shape}, but must be (B, 1..{n_positions})")
     settings = block_settings(ids, n_heads, mask_padding) | {"dropout_p": dropout_p, "rng": rng}
-    block = BLOCKS[norm]
     real = (ids != 0)[..., None] | (not mask_padding)
+    stack = {"blocks": params["blocks"], "norm": params["norm"]}
 
     x, back_embed = embed(params, ids, dropout_p=dropout_p, rng=rng)
-    back_blocks = []
-    for block_params in params["blocks"]:
-        x, back_block = block(block_params, x, **settings)
-        x = np.where(real, x, 0)
-        back_blocks.append(back_block)
-    output, back_norm = normalize(params["norm"], x, EPS)
+    output, back_encoder = transformer_encoder(stack, x, real=real, norm=norm, **settings)
 
     def backward(d_output):
-        d_norm, d_x = back_norm(d_output)
-        d_blocks = []
-        for back_block in reversed(back_blocks):
-            d_block, d_x = back_block(np.where(real, d_x, 0))
-            d_blocks.append(d_block)
-        return back_embed(d_x) | {"blocks": d_blocks[::-1], "norm": d_norm}
+        grads, d_x = back_encoder(d_output)
+        return back_embed(d_x) | grads
 
     return output, backward
 
@@ -228,17 +217,7 @@ def attention_maps(
     params: Tree, ids: np.ndarray, *, n_heads, norm="pre", mask_padding=True
 ) -> np.ndarray:
     """Who attends to whom, in every block and head: (n_blocks, B, H, L, L)."""
-    settings = block_settings(ids, n_heads, mask_padding)
     real = (ids != 0)[..., None] | (not mask_padding)
+    settings = block_settings(ids, n_heads, mask_padding) | {"real": real, "norm": norm}
     x, _ = embed(params, ids)
-    maps = []
-    for block_params in params["blocks"]:
-        normed, _ = normalize(block_params["attention_norm"], x, EPS)
-        query, key = ATTENDS[norm](x, normed)
-        weights, _ = multi_head_attention_weights(
-            block_params["attention"], query, key, n_heads=n_heads, mask=settings["mask"]
-        )
-        maps.append(weights)
-        x, _ = BLOCKS[norm](block_params, x, **settings)
-        x = np.where(real, x, 0)
-    return np.array(maps)
+    return np.array(attention_maps_of(params["blocks"], x, **settings))

@@ -11,8 +11,8 @@ SIZES = ("n_items", "max_len", "dim", "n_blocks", "n_heads", "n_negatives")
 CHOICES = {
     "norm": ("pre", "post", "paper"),
     "loss": ("cross_entropy", "bce"),
-    "dtype": ("float32", "float64"),
 }
+DTYPES = ("float32", "float64")
 
 
 def checked(config: dict) -> dict:
@@ -23,16 +23,40 @@ def checked(config: dict) -> dict:
         raise ValueError(
             f"n_heads was {config['n_heads']}, but must divide dim, which is {config['dim']}"
         )
-    dropout = config["dropout"]
-    if not (isinstance(dropout, Real) and 0 <= dropout < 1):
-        raise ValueError(f"dropout was {dropout!r}, but must be at least 0 and below 1")
-    if config["dtype"] is not None:  # which NumPy would take for float64
-        with contextlib.suppress(TypeError):
-            config["dtype"] = np.dtype(config["dtype"]).name
     for name, allowed in CHOICES.items():
         if config[name] not in allowed:
             raise ValueError(f"{name} was {config[name]!r}, but must be one of {allowed}")
-    return config | {"dropout": float(dropout)}
+    dropout, dtype = check_share("dropout", config["dropout"]), check_dtype(config["dtype"])
+    return config | {"dropout": dropout, "dtype": dtype}
+
+
+def check_share(name: str, value: float) -> float:
+    """`value` as a float, if it is in [0, 1)."""
+    if not (isinstance(value, Real) and 0 <= value < 1):
+        raise ValueError(f"{name} was {value!r}, but must be at least 0 and below 1")
+    return float(value)
+
+
+def check_dtype(dtype) -> str:
+    """The name of a float dtype."""
+    name = dtype
+    if dtype is not None:  # which NumPy would take for float64
+        with contextlib.suppress(TypeError):
+            name = np.dtype(dtype).name
+    if name not in DTYPES:
+        raise ValueError(f"dtype was {dtype!r}, but must be one of {DTYPES}")
+    return name
+
+
+def check_kinds(context) -> dict[str, int]:
+    """The names of what is known of an event, each with its number of kinds."""
+    for name in context or {}:
+        if not isinstance(name, str) or not name.isidentifier():
+            raise ValueError(f"context has the name {name!r}, but a name must be a word")
+    return {
+        name: check_integer(f"context[{name!r}]", kinds, 1)
+        for name, kinds in (context or {}).items()
+    }
 
 
 def check_validation(validation, n_users: int, n_items: int) -> np.ndarray:

@@ -60,7 +60,7 @@ class TrainedRecommender(Recommender):
         """Loss of a shard of a batch, as `train` wants it."""
         raise NotImplementedError
 
-    def batch_scores(self, params, ids, context) -> np.ndarray:
+    def batch_scores(self, params, item_counts, ids, context) -> np.ndarray:
         """Score of every item after the last event: ids, and each context, (B, L) -> (B, V + 1)."""
         raise NotImplementedError
 
@@ -209,7 +209,7 @@ class TrainedRecommender(Recommender):
                 name: self.padded([column[user] for user in users])
                 for name, column in context.items()
             }
-            scores[users] = self.batch_scores(params, ids, around)
+            scores[users] = self.batch_scores(params, item_counts, ids, around)
         scores[[len(history) == 0 for history in histories]] = np.log1p(item_counts)
         scores[:, 0] = -np.inf
         return scores

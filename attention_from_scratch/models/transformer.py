@@ -2,7 +2,13 @@
 
 import numpy as np
 
-from attention_from_scratch.ops import dropout, layer_norm, multi_head_attention, relu
+from attention_from_scratch.ops import (
+    dropout,
+    layer_norm,
+    multi_head_attention,
+    multi_head_attention_weights,
+    relu,
+)
 from attention_from_scratch.ops.linear import project
 from attention_from_scratch.tree import Tree
 
@@ -136,6 +142,78 @@ def post_norm_block(params: Tree, x: np.ndarray, *, n_heads, mask, dropout_p=0.0
     return output, backward
 
 
+def decoder_block(
+    params: Tree,
+    x: np.ndarray,
+    memory: np.ndarray,
+    *,
+    n_heads,
+    mask,
+    memory_mask,
+    dropout_p=0.0,
+    rng=None,
+    eps,
+):
+    """x + attention(x), then + attention to the memory, then + feed_forward; each normalises first.
+
+    The block of an autoregressive decoder: x is what has been said so far, and sees itself only
+    backwards; the memory is what the encoder knows. Attention to the memory is the same op with
+    keys and values from elsewhere.
+
+    Parameters
+    ----------
+    params : {"attention_norm", "attention", "memory_norm", "memory_attention",
+            "feed_forward_norm", "feed_forward"}
+    x : (B, M, D)
+    memory : (B, L, D)
+    mask, memory_mask : bool, broadcast to (B, M, M) and (B, M, L)
+    n_heads, dropout_p, rng, eps
+        As in `pre_norm_block`.
+
+    Returns
+    -------
+    output : (B, M, D)
+    backward : d_output (B, M, D) -> grads, d_x, d_memory
+
+    Source: Vaswani et al. (2017), section 3.1, with the norms where Xiong et al. (2020) have them.
+    """
+    noise = {"dropout_p": dropout_p, "rng": rng}
+    normed, back_norm = normalize(params["attention_norm"], x, eps)
+    attended, back_attention = multi_head_attention(
+        params["attention"], normed, normed, normed, n_heads=n_heads, mask=mask, **noise
+    )
+    heard = x + attended
+    normed_heard, back_memory_norm = normalize(params["memory_norm"], heard, eps)
+    remembered, back_memory = multi_head_attention(
+        params["memory_attention"],
+        normed_heard,
+        memory,
+        memory,
+        n_heads=n_heads,
+        mask=memory_mask,
+        **noise,
+    )
+    middle = heard + remembered
+    normed_middle, back_middle_norm = normalize(params["feed_forward_norm"], middle, eps)
+    fed, back_feed_forward = feed_forward(params["feed_forward"], normed_middle, **noise)
+    output = middle + fed
+
+    def backward(d_output):
+        grads = {}
+        grads["feed_forward"], d_normed = back_feed_forward(d_output)
+        grads["feed_forward_norm"], d_through_norm = back_middle_norm(d_normed)
+        d_middle = d_output + d_through_norm
+        grads["memory_attention"], d_query, d_key, d_value = back_memory(d_middle)
+        d_memory = d_key + d_value
+        grads["memory_norm"], d_through_norm = back_memory_norm(d_query)
+        d_heard = d_middle + d_through_norm
+        grads["attention"], d_query, d_key, d_value = back_attention(d_heard)
+        grads["attention_norm"], d_through_norm = back_norm(d_query + d_key + d_value)
+        return grads, d_heard + d_through_norm, d_memory
+
+    return output, backward
+
+
 BLOCKS = {"pre": pre_norm_block, "post": post_norm_block, "paper": paper_block}
 
 # What attends to what in each block: of x and its normalised form, (query, key).
@@ -144,6 +222,57 @@ ATTENDS = {
     "post": lambda x, normed: (x, x),
     "paper": lambda x, normed: (normed, x),
 }
+
+
+def transformer_encoder(params: Tree, x: np.ndarray, *, real, norm: str, **settings):
+    """Block after block, and a last norm; between blocks, rows that are not real are 0.
+
+    Parameters
+    ----------
+    params : {"blocks": [...], "norm"}
+    x : (B, L, D)
+    real : bool, broadcasts to (B, L, 1)
+        Where there is an event.
+    norm : "pre", "post" or "paper"
+        Which of `BLOCKS`.
+    **settings
+        n_heads, mask, dropout_p, rng, eps of the block.
+
+    Returns
+    -------
+    output : (B, L, D)
+    backward : d_output (B, L, D) -> grads, d_x
+    """
+    back_blocks = []
+    for block_params in params["blocks"]:
+        x, back_block = BLOCKS[norm](block_params, x, **settings)
+        x = np.where(real, x, 0)
+        back_blocks.append(back_block)
+    output, back_norm = normalize(params["norm"], x, settings["eps"])
+
+    def backward(d_output):
+        d_norm, d_x = back_norm(d_output)
+        d_blocks = []
+        for back_block in reversed(back_blocks):
+            d_block, d_x = back_block(np.where(real, d_x, 0))
+            d_blocks.append(d_block)
+        return {"blocks": d_blocks[::-1], "norm": d_norm}, d_x
+
+    return output, backward
+
+
+def attention_maps_of(blocks, x: np.ndarray, *, real, norm: str, **settings) -> list[np.ndarray]:
+    """Who attends to whom in each block of `transformer_encoder`: each (B, H, L, L)."""
+    maps = []
+    for params in blocks:
+        normed, _ = normalize(params["attention_norm"], x, settings["eps"])
+        query, key = ATTENDS[norm](x, normed)
+        heads = {"n_heads": settings["n_heads"], "mask": settings["mask"]}
+        weights, _ = multi_head_attention_weights(params["attention"], query, key, **heads)
+        maps.append(weights)
+        x, _ = BLOCKS[norm](params, x, **settings)
+        x = np.where(real, x, 0)
+    return maps
 
 
 def normalize(params: Tree, x: np.ndarray, eps: float):
@@ -169,6 +298,16 @@ def init_block(rng, dim: int, *, output_projection: bool, dtype) -> Tree:
         "attention": attention | {"output": square() if output_projection else None},
         "feed_forward_norm": init_norm(dim, dtype),
         "feed_forward": {"up": square(), "down": square()},
+    }
+
+
+def init_decoder_block(rng, dim: int, *, dtype) -> Tree:
+    """Parameters of one `decoder_block`."""
+    block = init_block(rng, dim, output_projection=True, dtype=dtype)
+    memory = init_block(rng, dim, output_projection=True, dtype=dtype)
+    return block | {
+        "memory_norm": memory["attention_norm"],
+        "memory_attention": memory["attention"],
     }
 
 
