@@ -9,6 +9,7 @@ from threading import Lock
 from threadpoolctl import threadpool_limits
 
 from attention_from_scratch.training.checks import check_integer
+from attention_from_scratch.training.memory import keep_memory
 
 
 def available_cores() -> int:
@@ -32,6 +33,7 @@ def shard_pool(threads: int | None = None) -> Iterator[Callable]:
     """
     if threads is not None:
         check_integer("threads", threads, 1)
+    keep_memory()
     with one_blas_thread(), ThreadPoolExecutor(threads or available_cores()) as pool:
         yield pool.map
 
