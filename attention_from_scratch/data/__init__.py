@@ -1,8 +1,36 @@
 """Interactions: read them, check them, split them, or make them up by a process that is known."""
 
+from attention_from_scratch.data.features import read_features, tf_idf
+from attention_from_scratch.data.gaps import gap_borders, time_gaps
 from attention_from_scratch.data.interactions import Interactions
 from attention_from_scratch.data.readers import read_interactions
+from attention_from_scratch.data.scenarios import (
+    Events,
+    Finance,
+    News,
+    Purchases,
+    Social,
+    before_last,
+    best_possible,
+)
 from attention_from_scratch.data.shop import Shop
 from attention_from_scratch.data.split import Split, leave_one_out
 
-__all__ = ["Interactions", "Shop", "Split", "leave_one_out", "read_interactions"]
+__all__ = [
+    "Events",
+    "Finance",
+    "Interactions",
+    "News",
+    "Purchases",
+    "Shop",
+    "Social",
+    "Split",
+    "before_last",
+    "best_possible",
+    "gap_borders",
+    "leave_one_out",
+    "read_features",
+    "read_interactions",
+    "tf_idf",
+    "time_gaps",
+]

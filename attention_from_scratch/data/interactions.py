@@ -27,6 +27,13 @@ class Interactions:
     ordered_by : str
         What the order of time was taken from: "timestamp", or else a phrase that begins with
         "line": the events are in the order in which they came.
+    times : list of (length,) float64 arrays, optional
+        ``times[u]`` says when each event of ``histories[u]`` was, in the unit of the data.
+    behaviours : list of (length,) int64 arrays, optional
+        ``behaviours[u]`` says what the user did in each event of ``histories[u]``, such as to
+        look or to buy: ids 1..len(behaviour_names) - 1.
+    behaviour_names : list of str, optional
+        ``behaviour_names[b]`` is the label of behaviour b; ``behaviour_names[0]`` is "", no event.
     """
 
     histories: list[np.ndarray]
@@ -34,6 +41,9 @@ class Interactions:
     items: list[str]
     titles: list[str] | None = None
     ordered_by: str = "line"
+    times: list[np.ndarray] | None = None
+    behaviours: list[np.ndarray] | None = None
+    behaviour_names: list[str] | None = None
 
     def __post_init__(self):
         if len(self.users) != len(self.histories):
@@ -42,12 +52,53 @@ class Interactions:
             raise ValueError(f"items begins with {self.items[:1]}, but id 0 is padding: ''")
         if self.titles is not None and len(self.titles) != len(self.items):
             raise ValueError(f"{len(self.titles)} titles for {len(self.items)} items")
-        for user, history in zip(self.users, self.histories, strict=True):
-            if len(history) and not 1 <= history.min() <= history.max() <= self.n_items:
-                bad = history[(history < 1) | (history > self.n_items)][0]
+        self._check_ids("item", self.histories, self.n_items)
+        if self.times is not None:
+            self._check_times()
+        if (self.behaviours is None) != (self.behaviour_names is None):
+            lone = "behaviour_names" if self.behaviours is None else "behaviours"
+            raise ValueError(f"{lone} is alone; behaviours and behaviour_names come together")
+        if self.behaviours is not None:
+            if self.behaviour_names[:1] != [""]:
                 raise ValueError(
-                    f"user {quote(user)} has item id {bad}; valid are 1..{self.n_items}"
+                    f"behaviour_names begins with {self.behaviour_names[:1]}, but id 0 is "
+                    "no event: ''"
                 )
+            self._check_parallel("behaviours", self.behaviours)
+            self._check_ids("behaviour", self.behaviours, len(self.behaviour_names) - 1)
+
+    def _check_ids(self, what: str, ids: list[np.ndarray], n: int) -> None:
+        """Raise unless the ids of every user are 1..n."""
+        for user, row in zip(self.users, ids, strict=True):
+            if len(row) and not 1 <= row.min() <= row.max() <= n:
+                bad = row[(row < 1) | (row > n)][0]
+                raise ValueError(f"user {quote(user)} has {what} id {bad}; valid are 1..{n}")
+
+    def _check_parallel(self, field: str, rows: list[np.ndarray]) -> None:
+        """Raise unless there is one entry for every event of every user."""
+        if len(rows) != len(self.histories):
+            raise ValueError(f"{len(rows)} {field} for {len(self.histories)} histories")
+        for user, row, history in zip(self.users, rows, self.histories, strict=True):
+            if len(row) != len(history):
+                raise ValueError(
+                    f"user {quote(user)} has {len(row)} {field} for {len(history)} events"
+                )
+
+    def _check_times(self) -> None:
+        """Raise unless every event has a time, and none is before the one it follows."""
+        self._check_parallel("times", self.times)
+        times = np.concatenate([np.zeros(0), *self.times])
+        owner = np.repeat(np.arange(len(self.times)), [len(row) for row in self.times])
+        if not np.isfinite(times).all():
+            event = np.argmin(np.isfinite(times))
+            raise ValueError(f"user {quote(self.users[owner[event]])} has time {times[event]}")
+        earlier = (times[1:] < times[:-1]) & (owner[1:] == owner[:-1])  # than the one before it
+        if earlier.any():
+            event = np.argmax(earlier)
+            raise ValueError(
+                f"user {quote(self.users[owner[event]])} has time {times[event + 1]} after "
+                f"{times[event]}, but histories are in the order of time"
+            )
 
     @classmethod
     def from_events(
@@ -56,6 +107,7 @@ class Interactions:
         items: Iterable,
         timestamps: Sequence[float] | None = None,
         titles: Mapping[str, str] | None = None,
+        behaviours: Iterable | None = None,
     ) -> "Interactions":
         """Gather a table of events into histories.
 
@@ -72,6 +124,8 @@ class Interactions:
             timestamps, stay in the order they came in.
         titles : mapping from item label to readable name, optional
             An item without a title in it keeps its label for one.
+        behaviours : iterable of labels, one per event, optional
+            What the user did. They are numbered from 1 in sorted order.
 
         Raises
         ------
@@ -82,20 +136,26 @@ class Interactions:
         user_ids, users = _encode(users, "user")
         item_ids, items = _encode(items, "item")
         times = np.zeros(len(user_ids)) if timestamps is None else np.asarray(timestamps, float)
-        if not len(user_ids) == len(item_ids) == len(times):
-            raise ValueError(
-                f"columns differ in length: {len(user_ids)} users, {len(item_ids)} items, "
-                f"{len(times)} timestamps"
-            )
+        columns = {"users": user_ids, "items": item_ids, "timestamps": times}
+        if behaviours is not None:
+            columns["behaviours"], names = _encode(behaviours, "behaviour")
+        if len(set(map(len, columns.values()))) > 1:
+            lengths = ", ".join(f"{len(column)} {what}" for what, column in columns.items())
+            raise ValueError(f"columns differ in length: {lengths}")
         if not np.isfinite(times).all():
             raise ValueError(f"timestamp {times[~np.isfinite(times)][0]} is not a finite number")
 
         order = np.lexsort((times, user_ids))  # by user, then time; stable: ties keep their order
-        ends = np.cumsum(np.bincount(user_ids))
-        histories = np.split(item_ids[order] + 1, ends[:-1])
-        names = ["", *(titles.get(label) or label for label in items)] if titles else None
-        ordered_by = "line" if timestamps is None else "timestamp"
-        return cls(histories, users, ["", *items], names, ordered_by)
+        ends = np.cumsum(np.bincount(user_ids))[:-1]
+        optional = {}
+        if titles:
+            optional["titles"] = ["", *(titles.get(label) or label for label in items)]
+        if timestamps is not None:
+            optional |= {"ordered_by": "timestamp", "times": np.split(times[order], ends)}
+        if behaviours is not None:
+            optional["behaviours"] = np.split(columns["behaviours"][order] + 1, ends)
+            optional["behaviour_names"] = ["", *names]
+        return cls(np.split(item_ids[order] + 1, ends), users, ["", *items], **optional)
 
     @property
     def n_items(self) -> int:

@@ -9,7 +9,6 @@ import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from io import StringIO
 from itertools import islice
 from os import PathLike
 from pathlib import Path
@@ -18,12 +17,16 @@ from typing import TextIO
 import numpy as np
 
 from attention_from_scratch.data.interactions import Interactions, quote
+from attention_from_scratch.data.item_files import ITEM_NAMES, read_items
+from attention_from_scratch.data.tables import explain, find, listed
 
 COMMON_NAMES = {
-    "user": ("user", "user_id", "userid"),
-    "item": ("item", "item_id", "itemid", "movie_id", "movieid"),
+    "user": ("user", "user_id", "userid", "visitorid"),
+    "item": ITEM_NAMES,
     "timestamp": ("timestamp", "time", "unixtimestamp", "unixreviewtime", "ts", "datetime", "date"),
+    "behaviour": ("behaviour", "behavior", "event_type", "event"),
 }
+OPTIONAL = ("timestamp", "behaviour")  # a file need not have them
 KNOWN_FORMATS = (
     "RecBole .inter ('user_id:token<tab>item_id:token'), MovieLens u.data (4 tab-separated fields) "
     "and ratings.dat ('user::item::rating::timestamp'), plain text ('user item'), "
@@ -36,13 +39,14 @@ BLOCK_CHARACTERS = 1 << 22  # how much of a file is held in memory as strings at
 
 @dataclass(frozen=True)
 class _Layout:
-    """How the lines of a file are made, and which fields are the user, the item and the time."""
+    """How the lines of a file are made, and which fields are the user, the item and so on."""
 
     separator: str
     width: int  # fields in a line
     user: int = 0
     item: int = 1
     timestamp: int | None = None
+    behaviour: int | None = None
     skip: int = 0  # lines up to the end of the header
     quoted: bool = False  # fields may stand in quotes, as the csv module reads them
     header: Sequence[str] = ()
@@ -51,7 +55,7 @@ class _Layout:
 def read_interactions(
     path: str | PathLike,
     *,
-    columns: Mapping[str, str] | None = None,
+    columns: Mapping[str, str | None] | None = None,
     titles: str | PathLike | None = None,
 ) -> Interactions:
     r"""Read a file of events; its format is recognised by its name and its first line.
@@ -69,10 +73,11 @@ def read_interactions(
     path : path
         UTF-8, with or without a byte order mark. Blank lines are skipped.
     columns : mapping, optional
-        Where a file with a header keeps "user", "item" and "timestamp". By default the common
-        names, such as ``user_id``, ``userId``, ``item``, ``movieId``, ``timestamp``, in any case.
-        A file need not have a timestamp: then its lines are in the order of time, and
-        `Interactions.ordered_by` says so.
+        Where a file with a header keeps "user", "item", "timestamp" and "behaviour". By default
+        the common names, such as ``user_id``, ``userId``, ``item``, ``movieId``, ``timestamp``,
+        ``event_type``, in any case. A file need not have a timestamp: then its lines are in the
+        order of time, and `Interactions.ordered_by` says so. Nor need it have a behaviour (what
+        the user did: looked, bought). None for one of these two leaves its column unread.
     titles : path, optional
         The file with the names of the items. By default the one that comes with the data, if it
         is there: ``x.item`` beside ``x.inter``, ``u.item`` beside ``u.data``, ``movies.dat`` beside
@@ -87,7 +92,7 @@ def read_interactions(
         ``ml.inter line 17: expected 4 tab-separated fields, found 3: '196\t242\t3'``.
     """
     path = Path(path)
-    users, items, times = [], [], []
+    users, items, times, behaviours = [], [], [], []
     try:
         with path.open(encoding="utf-8-sig") as file:
             layout = _recognise(path.name, file, columns)
@@ -96,19 +101,24 @@ def read_interactions(
                 items += _labels("item", path.name, numbers, fields[layout.item])
                 if layout.timestamp is not None:
                     times.append(_times(path.name, numbers, fields[layout.timestamp]))
+                if layout.behaviour is not None:
+                    column = fields[layout.behaviour]
+                    behaviours += _labels("behaviour", path.name, numbers, column)
     except UnicodeDecodeError:
         raise ValueError(f"{path.name}: not a text file in UTF-8") from None
     if not users:
         raise ValueError(f"{path.name}: no events, only a header")
     timestamps = np.concatenate(times) if times else None
-    data = Interactions.from_events(users, items, timestamps, _find_titles(path, titles))
-    if times or not layout.header:
+    data = Interactions.from_events(
+        users, items, timestamps, _find_titles(path, titles), behaviours or None
+    )
+    if times or not layout.header or "timestamp" in (columns or {}):
         return data
-    why = f"line, as none of the columns {_listed(layout.header)} is known as a timestamp"
+    why = f"line, as none of the columns {listed(layout.header)} is known as a timestamp"
     return replace(data, ordered_by=why)
 
 
-def _recognise(name: str, file: TextIO, columns: Mapping[str, str] | None) -> _Layout:
+def _recognise(name: str, file: TextIO, columns: Mapping[str, str | None] | None) -> _Layout:
     """Tell the layout from the name and the first line that is not blank, and rewind the file."""
     lines = ((n, line.strip("\n")) for n, line in enumerate(file, 1) if line.strip())
     number, first = next(lines, (0, ""))
@@ -131,7 +141,7 @@ def _recognise(name: str, file: TextIO, columns: Mapping[str, str] | None) -> _L
         header = next(csv.reader([first], delimiter=separator, skipinitialspace=True))
     except csv.Error as error:
         raise ValueError(f"{name} line {number}: {error}") from None
-    named = all(_find(header, COMMON_NAMES[role]) is not None for role in ("user", "item"))
+    named = all(find(header, COMMON_NAMES[role]) is not None for role in ("user", "item"))
     if named or columns or name.endswith(".csv") or (separator in first and separator in ",;"):
         found = _columns(name, header, columns)
         return _Layout(separator, len(header), **found, skip=number, quoted=True, header=header)
@@ -145,38 +155,31 @@ def _recognise(name: str, file: TextIO, columns: Mapping[str, str] | None) -> _L
 
 
 def _columns(
-    name: str, header: Sequence[str], columns: Mapping[str, str] | None
+    name: str, header: Sequence[str], columns: Mapping[str, str | None] | None
 ) -> dict[str, int | None]:
-    """Find the user, the item and (if there is one) the time in a header: role -> position."""
+    """Find the user, the item and (if there are any) the rest in a header: role -> position."""
     columns = columns or {}
     if unknown := set(columns) - set(COMMON_NAMES):
         raise ValueError(f"columns has {min(unknown)!r}; it may have {', '.join(COMMON_NAMES)}")
     found = {}
-    for role, common in COMMON_NAMES.items():
-        wanted = (columns[role],) if role in columns else common
-        found[role] = _find(header, wanted)
-        if found[role] is None and (role != "timestamp" or role in columns):
+    # What was asked for comes first: a guess must not take its column.
+    for role in sorted(COMMON_NAMES, key=lambda role: role not in columns):
+        asked = columns.get(role)
+        wanted = COMMON_NAMES[role] if asked is None else (asked,)
+        place = find(header, wanted)
+        if place is None and (role not in OPTIONAL or asked is not None):
             raise ValueError(
                 f"{name}: no {role} column {' or '.join(map(repr, wanted))}; "
-                f"its columns are {_listed(header)}"
+                f"its columns are {listed(header)}"
             )
+        if role in OPTIONAL and asked is None and (role in columns or place in found.values()):
+            place = None
+        found[role] = place
     places = {role: place for role, place in found.items() if place is not None}
     if len(set(places.values())) < len(places):
         roles = ", ".join(f"{role} {quote(header[place])}" for role, place in places.items())
         raise ValueError(f"{name}: each role must have a column of its own, but they are {roles}")
     return found
-
-
-def _listed(names: Sequence[str]) -> str:
-    """The names as an error shows them: at most ten."""
-    shown = ", ".join(map(quote, names[:10]))
-    return shown if len(names) <= 10 else f"{shown}, … ({len(names)} in all)"
-
-
-def _find(header: Sequence[str], wanted: Sequence[str]) -> int | None:
-    """Position of the first wanted name that is in the header, in any case."""
-    names = [name.strip().lower() for name in header]
-    return next((names.index(name.lower()) for name in wanted if name.lower() in names), None)
 
 
 def _blocks(name: str, file: TextIO, layout: _Layout) -> Iterator[tuple[Sequence[int], list]]:
@@ -227,12 +230,7 @@ def _count(line: str, layout: _Layout) -> int | str:
         reader = csv.reader([line], delimiter=layout.separator, skipinitialspace=True, strict=True)
         return len(next(reader))
     except csv.Error as error:
-        return _explain(error)
-
-
-def _explain(error: csv.Error) -> str:
-    """Why a line is no CSV."""
-    return str(error) if "limit" in str(error) else "a quote that does not end as it should"
+        return explain(error)
 
 
 def _labels(role: str, name: str, numbers: Sequence[int], column: Sequence[str]) -> Iterator[str]:
@@ -269,62 +267,16 @@ def _float_or_nan(text: str) -> float:
 def _find_titles(path: Path, titles: str | PathLike | None) -> dict[str, str] | None:
     """Read the titles from the file that is named, or from the one that comes with the data."""
     if titles is not None:
-        found = _read_titles(Path(titles))
+        found = _titles(Path(titles))
         if not found:
             raise ValueError(f"{Path(titles).name}: no item with a title in it")
         return found
     default = f"{path.stem}.item" if path.suffix == ".inter" else ITEM_FILES.get(path.name)
     if default and path.with_name(default).is_file():
-        return _read_titles(path.with_name(default))
+        return _titles(path.with_name(default))
     return None
 
 
-def _read_titles(path: Path) -> dict[str, str]:
-    """Read an item file of RecBole or MovieLens: label -> title; empty if it has no titles."""
-    content = path.read_bytes()
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = content.decode("latin-1")  # as GroupLens ships u.item and movies.dat
-    first = text.partition("\n")[0]
-    separator = next((s for s in ("\t", "::", "|") if s in first), None)
-    rows = _item_rows(path.name, StringIO(text, newline=None), separator)
-    item, title, year = 0, 1, None
-    if separator in (None, "\t"):  # these have a header
-        header = [field.strip().split(":")[0] for field in next(rows, (1, []))[1]]
-        item = _find(header, COMMON_NAMES["item"])
-        title = next(
-            (i for i, field in enumerate(header) if field.endswith(("title", "name"))), None
-        )
-        year = _find(header, ["release_year"])
-    if item is None or title is None:
-        return {}
-    titles = {}
-    for number, fields in rows:
-        row = [field.strip() for field in fields]
-        if not any(row):
-            continue
-        if len(row) <= max(item, title, year or 0):
-            raise ValueError(
-                f"{path.name} line {number}: expected an item and its title, found {_listed(row)}"
-            )
-        if row[title]:
-            dated = year is not None and re.fullmatch("[0-9]{4}", row[year])
-            titles[row[item]] = f"{row[title]} ({row[year]})" if dated else row[title]
-    return titles
-
-
-def _item_rows(name: str, lines: TextIO, separator: str | None) -> Iterator[tuple[int, list[str]]]:
-    """The fields of an item file, and the number of the line where they begin."""
-    if separator is not None:
-        yield from ((number, line.split(separator)) for number, line in enumerate(lines, 1))
-        return
-    rows, number = csv.reader(lines, strict=True), 1
-    try:
-        for row in rows:
-            yield number, row
-            number = rows.line_num + 1
-    except csv.Error as error:
-        raise ValueError(
-            f"{name} line {number}: expected an item and its title, found {_explain(error)}"
-        ) from None
+def _titles(path: Path) -> dict[str, str]:
+    """The titles in an item file: label -> title; empty if it has none."""
+    return {label: item.title for label, item in read_items(path).items() if item.title}

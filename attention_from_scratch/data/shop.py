@@ -130,9 +130,9 @@ class Shop:
             raise ValueError(f"length is {length}; it may be (shortest, longest), 1 <= shortest")
         lengths = rng.integers(shortest, longest, n_users, endpoint=True)
         events = np.zeros((n_users, longest), np.int64)
-        events[:, 0] = _draw(np.tile(START, (n_users, 1)), rng)
+        events[:, 0] = draw(np.tile(START, (n_users, 1)), rng)
         for t in range(1, longest):
-            events[:, t] = _draw(self._mixture(events[:, 0], events[:, t - 1]), rng)
+            events[:, t] = draw(self._mixture(events[:, 0], events[:, t - 1]), rng)
         return [row[:n].copy() for row, n in zip(events, lengths, strict=True)]
 
     def interactions(
@@ -184,7 +184,7 @@ class Shop:
         }
 
 
-def _draw(p: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def draw(p: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """One index from each row of p (n, m), by inverting its cumulative distribution: (n,)."""
     cumulative = p.cumsum(axis=1)
     cumulative /= cumulative[:, -1:]  # the last is exactly 1, above every draw from [0, 1)

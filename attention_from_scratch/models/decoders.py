@@ -133,7 +133,7 @@ def init_decoder(rng, name: str, *, n_items: int, dim: int, n_next: int, dtype) 
         steps = {part: init_linear(rng, dim, dim, dtype) for part in ("input", "hidden")}
     if name == "transformer":
         steps = {
-            "positions": rng.normal(0, 0.02, (n_next, dim)).astype(dtype),
+            "positions": rng.normal(0, dim**-0.5, (n_next, dim)).astype(dtype),
             "block": init_decoder_block(rng, dim, dtype=dtype),
             "norm": init_norm(dim, dtype),
         }

@@ -157,8 +157,8 @@ def init_params(
     "attention", "decoder"}, None for what there is not
     """
 
-    def table(rows):
-        return rng.normal(0, 0.02, (rows, dim)).astype(dtype)
+    def table(rows):  # of vectors about as long as 1
+        return rng.normal(0, dim**-0.5, (rows, dim)).astype(dtype)
 
     def square():
         return init_linear(rng, dim, dim, dtype)

@@ -47,6 +47,30 @@ def test_what_gave_the_order_of_time_is_known():
     assert Interactions([np.array([1])], ["u"], ["", "x"]).ordered_by == "line"
 
 
+def test_times_and_behaviours_are_sorted_like_the_histories():
+    data = Interactions.from_events(
+        users=["b", "a", "b", "a", "b"],
+        items=["x", "y", "z", "x", "y"],
+        timestamps=[3, 2, 1, 1, 1],
+        behaviours=["look", "buy", "buy", "look", "ask"],
+    )
+    assert histories_of(data) == {"a": [1, 2], "b": [3, 2, 1]}
+    assert [times.tolist() for times in data.times] == [[1, 2], [1, 1, 3]]
+    assert data.behaviour_names == ["", "ask", "buy", "look"]
+    assert [b.tolist() for b in data.behaviours] == [[3, 2], [2, 1, 3]]
+    assert all(times.dtype == np.float64 for times in data.times)
+    assert all(b.dtype == np.int64 for b in data.behaviours)
+
+
+def test_without_timestamps_there_are_no_times_but_there_can_be_behaviours():
+    data = Interactions.from_events(["v", "u", "u"], [3, 3, 2], behaviours=[2, 1, 1])
+    assert data.times is None
+    assert data.ordered_by == "line"
+    assert data.behaviour_names == ["", "1", "2"]
+    assert [b.tolist() for b in data.behaviours] == [[1, 1], [2]]
+    assert Interactions.from_events(["u"], ["1"], [5.0]).behaviours is None
+
+
 def test_items_labelled_from_1_keep_their_labels_as_ids():
     data = Interactions.from_events(["1"] * 12, [str(i) for i in range(12, 0, -1)])
     assert data.histories[0].tolist() == list(range(12, 0, -1))
@@ -120,6 +144,19 @@ def test_events_that_make_no_table_are_an_error(users, items, timestamps, messag
 
 
 @pytest.mark.parametrize(
+    ("behaviours", "message"),
+    [
+        (["look"], "columns differ in length: 2 users, 2 items, 2 timestamps, 1 behaviours"),
+        (["look", ""], "the behaviour of event 1 is empty"),
+        (["look", None], "the behaviour of event 1 is None"),
+    ],
+)
+def test_behaviours_that_are_not_one_an_event_are_an_error(behaviours, message):
+    with pytest.raises(ValueError, match=message):
+        Interactions.from_events(["u"] * 2, ["1"] * 2, [1, 2], behaviours=behaviours)
+
+
+@pytest.mark.parametrize(
     ("fields", "message"),
     [
         (([np.array([1])], [], ["", "x"]), "0 users for 1 histories"),
@@ -132,3 +169,39 @@ def test_events_that_make_no_table_are_an_error(users, items, timestamps, messag
 def test_parts_that_do_not_fit_together_are_an_error(fields, message):
     with pytest.raises(ValueError, match=message):
         Interactions(*fields)
+
+
+TWO = [np.array([1, 2]), np.array([], np.int64), np.array([2])]
+NAMED = {"behaviour_names": ["", "look"]}
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"times": TWO[:2]}, "2 times for 3 histories"),
+        ({"times": [*TWO[:2], TWO[0]]}, "user 'w' has 2 times for 1 events"),
+        ({"times": [np.array([1, np.inf]), *TWO[1:]]}, "user 'u' has time inf"),
+        ({"times": [*TWO[:2], np.array([np.nan])]}, "user 'w' has time nan"),
+        ({"times": [np.array([5.5, 4]), *TWO[1:]]}, "user 'u' has time 4.0 after 5.5, but"),
+        ({"behaviours": TWO}, "behaviours is alone; behaviours and behaviour_names come together"),
+        (NAMED, "behaviour_names is alone; behaviours and behaviour_names come together"),
+        ({"behaviours": TWO, "behaviour_names": ["look"]}, r"begins with \['look'\], but id 0"),
+        ({"behaviours": TWO, "behaviour_names": []}, r"begins with \[\], but id 0 is no event"),
+        ({"behaviours": TWO[:2], **NAMED}, "2 behaviours for 3 histories"),
+        ({"behaviours": [*TWO[:2], TWO[0]], **NAMED}, "user 'w' has 2 behaviours for 1 events"),
+        ({"behaviours": TWO, **NAMED}, "user 'u' has behaviour id 2; valid are 1..1"),
+        (
+            {"behaviours": [np.array([1, 1]), TWO[1], np.array([0])], **NAMED},
+            "user 'w' has behaviour id 0; valid are 1..1",
+        ),
+    ],
+)
+def test_times_and_behaviours_that_do_not_fit_the_histories_are_an_error(fields, message):
+    with pytest.raises(ValueError, match=message):
+        Interactions(TWO, ["u", "v", "w"], ["", "x", "y"], **fields)
+
+
+def test_the_time_of_one_user_may_be_before_that_of_another():
+    times = [np.array([8.0, 9.0]), np.array([]), np.array([1.0])]
+    assert Interactions(TWO, ["u", "v", "w"], ["", "x", "y"], times=times).times is times
+    assert Interactions([], [], [""], times=[], behaviours=[], behaviour_names=[""]).n_events == 0

@@ -47,12 +47,70 @@ def test_every_format_gives_the_same_interactions(tmp_path, name):
     assert data.items == ["", "10", "20", "30"]
     assert [h.tolist() for h in data.histories] == [[3, 1, 2], [2, 1, 1]]  # the tie: 10 before 20
     assert data.titles is None
+    assert [times.tolist() for times in data.times] == [[100, 200, 200], [100, 300, 400]]
+    assert data.behaviours is data.behaviour_names is None
 
 
 @pytest.mark.parametrize("separator", [" ", "\t"])
 def test_lines_of_plain_text_are_in_the_order_of_time(tmp_path, separator):
     data = read_interactions(write(tmp_path, "ml.txt", lines(separator, (0, 1))))
     assert [h.tolist() for h in data.histories] == [[1, 2, 3], [2, 1, 1]]
+    assert data.times is None
+
+
+BEHAVIOURS = {
+    "events.csv": (  # as RetailRocket ships it
+        "timestamp,visitorid,event,itemid,transactionid\n"
+        "300,7,transaction,5,4000\n100,7,view,5,\n200,7,view,9,\n100,8,addtocart,9,\n"
+    ),
+    "2019-Oct.csv": (  # REES46: its times are no numbers, its lines are in order
+        "event_time,event_type,product_id,category_code,price,user_id,user_session\n"
+        "2019-10-01 00:00:00 UTC,view,5,,1.5,7,a\n2019-10-01 00:00:01 UTC,view,9,,1.5,7,a\n"
+        "2019-10-01 00:00:02 UTC,transaction,5,x,1,7,a\n"
+        "2019-10-01 00:00:02 UTC,addtocart,9,x,1,8,b\n"
+    ),
+    "ml.inter": (
+        "user_id:token\titem_id:token\tbehavior:token\n7\t5\tview\n7\t9\tview\n"
+        "7\t5\ttransaction\n8\t9\taddtocart\n"
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BEHAVIOURS)
+def test_what_the_user_did_is_read_where_the_header_says_so(tmp_path, name):
+    data = read_interactions(write(tmp_path, name, BEHAVIOURS[name]))
+    assert data.behaviour_names == ["", "addtocart", "transaction", "view"]
+    assert [h.tolist() for h in data.histories] == [[1, 2, 1], [2]]
+    assert [b.tolist() for b in data.behaviours] == [[3, 3, 2], [1]]
+
+
+def test_a_column_of_behaviours_is_read_by_any_name_that_is_given(tmp_path):
+    path = write(tmp_path, "a.csv", "user,item,did,event\n1,8,buy,x\n1,9,look,y\n")
+    data = read_interactions(path, columns={"behaviour": "did"})
+    assert data.behaviour_names == ["", "buy", "look"]
+    assert data.behaviours[0].tolist() == [1, 2]
+    with pytest.raises(ValueError, match="no behaviour column 'verb'; its columns are 'user', 'i"):
+        read_interactions(path, columns={"behaviour": "verb"})
+
+
+def test_a_guess_does_not_take_the_column_of_another_role(tmp_path):
+    path = write(tmp_path, "a.csv", "user,event,date\n1,8,3\n1,9,2\n")
+    data = read_interactions(path, columns={"item": "event"})
+    assert data.behaviours is None
+    assert data.items == ["", "8", "9"]
+    data = read_interactions(path, columns={"item": "event", "behaviour": "date"})
+    assert data.times is None
+    assert data.behaviour_names == ["", "2", "3"]
+
+
+def test_a_column_can_be_left_unread(tmp_path):
+    path = write(tmp_path, "a.csv", "user,item,event,time\n1,8,,3\n1,9,x,soon\n")
+    with pytest.raises(ValueError, match=r"a\.csv line 3: expected a number as timestamp"):
+        read_interactions(path)
+    with pytest.raises(ValueError, match=r"a\.csv line 2: expected the behaviour's label"):
+        read_interactions(path, columns={"timestamp": None})
+    data = read_interactions(path, columns={"timestamp": None, "behaviour": None})
+    assert (data.times, data.behaviours, data.ordered_by) == (None, None, "line")
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -239,7 +297,7 @@ MALFORMED = [
     (
         "a.csv",
         ",".join(map(str, range(99_999))),
-        "a.csv: no user column 'user' or 'user_id' or 'userid'; its columns are "
+        "a.csv: no user column 'user' or 'user_id' or 'userid' or 'visitorid'; its columns are "
         "'0', '1', '2', '3', '4', '5', '6', '7', '8', '9', … (99999 in all)",
     ),
     (
@@ -253,13 +311,14 @@ MALFORMED = [
     (
         "a.csv",
         "who,item\n1,2\n",
-        "a.csv: no user column 'user' or 'user_id' or 'userid'; its columns are 'who', 'item'",
+        "a.csv: no user column 'user' or 'user_id' or 'userid' or 'visitorid'; its columns are "
+        "'who', 'item'",
     ),
     (
         "b.inter",
         "user_id:token\tprice:float\n1\t2\n",
-        "b.inter: no item column 'item' or 'item_id' or 'itemid' or 'movie_id' or 'movieid'; "
-        "its columns are 'user_id', 'price'",
+        "b.inter: no item column 'item' or 'item_id' or 'itemid' or 'movie_id' or 'movieid' or "
+        "'product_id'; its columns are 'user_id', 'price'",
     ),
 ]
 
@@ -280,7 +339,7 @@ def test_a_column_that_was_asked_for_must_be_there(tmp_path):
     path = write(tmp_path, "a.csv", "user,item\n1,2\n")
     with pytest.raises(ValueError, match="no timestamp column 'when'; its columns are 'user', 'i"):
         read_interactions(path, columns={"timestamp": "when"})
-    with pytest.raises(ValueError, match="columns has 'users'; it may have user, item, timestamp"):
+    with pytest.raises(ValueError, match="'users'; it may have user, item, timestamp, behaviour"):
         read_interactions(path, columns={"users": "user"})
 
 
