@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from attention_from_scratch.evaluation import evaluate
+from attention_from_scratch.models.explanation import Explanation, explain
 from attention_from_scratch.models.recommender import Histories, Recommender, check_histories
 from attention_from_scratch.models.settings import check_context, check_validation, check_wanted
 from attention_from_scratch.training import Adam, load_model, pad, save_model, stream, train
@@ -221,6 +222,10 @@ class TrainedRecommender(Recommender):
         return [
             order[start : start + SCORING_BATCH] for start in range(0, len(order), SCORING_BATCH)
         ]
+
+    def explain(self, history, item: int, context=None) -> Explanation:
+        """Which past events a recommendation rests on: `models.explanation.explain`."""
+        return explain(self, history, item, context)
 
     def save(self, path: str | Path) -> None:
         """Write the model to one .npz file: to a temporary file first, then renamed."""
