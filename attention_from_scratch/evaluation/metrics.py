@@ -108,7 +108,8 @@ def top_k(scores: np.ndarray, k: int) -> np.ndarray:
     length = min(check_k(k), columns)
     # Partitioning alone would choose arbitrarily among items that tie for the last place. So it
     # only finds the score of that place: what is above is in, the smallest ids at it fill up.
-    last = np.partition(scores, columns - length, axis=1)[:, columns - length, None]
+    # (Negated, because partitioning for the smallest is the faster where most scores are equal.)
+    last = -np.partition(-scores, length - 1, axis=1)[:, length - 1, None]
     above, level = scores > last, scores == last
     room = length - np.count_nonzero(above, axis=1, keepdims=True)
     chosen = above | (level & (np.cumsum(level, axis=1, dtype=np.int32) <= room))

@@ -19,7 +19,7 @@ class Recommender:
         raise NotImplementedError
 
     def recommend(
-        self, histories: Histories, k: int = 10, *, exclude_seen: bool = True
+        self, histories: Histories, k: int = 10, *, exclude_seen: bool = True, **known
     ) -> tuple[np.ndarray, np.ndarray]:
         """The k items with the highest scores, best first.
 
@@ -29,6 +29,8 @@ class Recommender:
         k : int
         exclude_seen : bool
             Leave out what is in the history.
+        **known
+            What else `scores` takes, such as the `context` of a model that was made for one.
 
         Returns
         -------
@@ -40,7 +42,7 @@ class Recommender:
         if k < 1:
             raise ValueError(f"k was {k}, but must be at least 1")
         histories = check_histories(histories, self.n_items)
-        scores = self.scores(histories)
+        scores = self.scores(histories, **known)
         if exclude_seen:
             scores = mask_seen(scores, histories)
         ids = top_k(scores, k)
