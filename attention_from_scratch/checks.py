@@ -31,12 +31,15 @@ def against_derivatives(dtype: str, op: str | None = None) -> list[dict]:
     # In float32 a central difference of a whole model keeps two digits, which shows nothing.
     settings = {} if dtype == "float64" else {"tolerances": {"complex step": 1e-4}}
     cases = [case for kind in all_cases(dtype, op=op).values() for case in kind]
-    print(f"{'op':34}{'case':30}{'complex step':>14}{'central diff.':>15}")
+    wide = note_width(cases)
+    print(f"{'op':34}{'case':{wide}}{'complex step':>14}{'central diff.':>15}")
     records = []
     for case in tqdm(cases, unit="case", leave=False, disable=None):
         errors, message = {}, ""
+        # Many large models of one kind: two directions see all entries of a parameter at once.
+        along = 2 if case.title.startswith("pipeline.") else None
         try:
-            report = case.check(**settings)
+            report = case.check(projections=along, **settings)
             errors = {row.method: report.error(row.method) for row in report.rows}
             passed, message = report.passed, str(report)
         except GradientError as error:  # not even of the right form
@@ -44,12 +47,17 @@ def against_derivatives(dtype: str, op: str | None = None) -> list[dict]:
         shown = [errors.get(method) for method in ("complex step", "central difference")]
         cells = ["-" if error is None else f"{error:.1e}" for error in shown]
         verdict = "" if passed else "  FAILED"
-        tqdm.write(f"{case.title:34}{case.note:30}{cells[0]:>14}{cells[1]:>15}{verdict}")
+        tqdm.write(f"{case.title:34}{case.note:{wide}}{cells[0]:>14}{cells[1]:>15}{verdict}")
         records.append(
             {"op": case.title, "case": case.note, "errors": errors, "passed": passed}
             | ({} if passed else {"report": message})
         )
     return records
+
+
+def note_width(cases: list[Case]) -> int:
+    """Room for the longest note, and at least as much as the tables of ops need."""
+    return max([30, *(len(case.note) + 2 for case in cases)])
 
 
 def against_frameworks(names: list[str], dtype: str, op: str | None = None) -> list[dict]:
@@ -64,7 +72,8 @@ def against(module, dtype: str, cases: dict[str, list[Case]], op: str | None) ->
     records, epsilon = [], float(np.finfo(dtype).eps)
     framework = module.__name__.rpartition(".")[2]
     print(f"\n{module.VERSION}, {dtype}, errors also in units of its epsilon {epsilon:.1e}")
-    print(f"{'op':34}{'case':30}{'tensor':20}{'error':>9}{'epsilons':>10}{'bound':>8}")
+    wide = note_width([case for listed in cases.values() for case in listed])
+    print(f"{'op':34}{'case':{wide}}{'tensor':20}{'error':>9}{'epsilons':>10}{'bound':>8}")
     progress = tqdm(total=sum(map(len, cases.values())), unit="case", leave=False, disable=None)
     for kind, case in ((kind, case) for kind, listed in cases.items() for case in listed):
         progress.update()
@@ -72,14 +81,14 @@ def against(module, dtype: str, cases: dict[str, list[Case]], op: str | None) ->
         if case.title not in module.CALLS:
             words = "no entry in this framework's table"
         if words:
-            tqdm.write(f"{case.title:34}{case.note:30}not compared: {words}")
+            tqdm.write(f"{case.title:34}{case.note:{wide}}not compared: {words}")
             continue
         bound = BOUNDS[kind, dtype]
         errors, report = errors_of(case, module, framework, bound)
         for tensor, (error, passed) in errors.items():
             verdict = "ok" if passed else "FAILED"
             tqdm.write(
-                f"{case.title:34}{case.note:30}{tensor:20}{error:9.1e}{error / epsilon:10.1f}"
+                f"{case.title:34}{case.note:{wide}}{tensor:20}{error:9.1e}{error / epsilon:10.1f}"
                 f"{bound:8.0e}  {verdict}"
             )
             records.append(

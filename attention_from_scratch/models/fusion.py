@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from attention_from_scratch.models.settings import check_names
 from attention_from_scratch.tree import Tree
 
 
@@ -57,10 +58,11 @@ def check_features(features: Mapping | None, n_items: int, dtype: str) -> dict[s
         If a matrix has not a row for every item and one for padding, or holds an infinity.
     """
     checked = {}
-    for name, matrix in (features or {}).items():
-        if not isinstance(name, str) or not name.isidentifier():
-            raise ValueError(f"features has the name {name!r}, but a name must be a word")
-        matrix = np.asarray(matrix, dtype)
+    for name, matrix in check_names("features", features, "matrices").items():
+        try:
+            matrix = np.asarray(matrix, dtype)
+        except (TypeError, ValueError):
+            raise ValueError(f"features[{name!r}] is no matrix of numbers") from None
         if matrix.ndim != 2 or not matrix.shape[1]:
             raise ValueError(
                 f"features[{name!r}] has shape {matrix.shape}, but must be ({n_items + 1}, width)"

@@ -1,6 +1,7 @@
 """What an estimator may be told: sizes, choices and validation targets."""
 
 import contextlib
+from collections.abc import Mapping, Sized
 from numbers import Real
 
 import numpy as np
@@ -50,13 +51,31 @@ def check_dtype(dtype) -> str:
 
 def check_kinds(context) -> dict[str, int]:
     """The names of what is known of an event, each with its number of kinds."""
-    for name in context or {}:
-        if not isinstance(name, str) or not name.isidentifier():
-            raise ValueError(f"context has the name {name!r}, but a name must be a word")
     return {
         name: check_integer(f"context[{name!r}]", kinds, 1)
-        for name, kinds in (context or {}).items()
+        for name, kinds in check_names("context", context, "a number of kinds").items()
     }
+
+
+def check_names(what: str, mapping, values: str) -> dict:
+    """The mapping as a dict, if each name is a word; empty for None."""
+    mapping = {} if mapping is None else mapping
+    if not isinstance(mapping, Mapping):
+        raise ValueError(
+            f"{what} was a {type(mapping).__name__}, but must be a mapping from names to {values}"
+        )
+    for name in mapping:
+        if not isinstance(name, str) or not name.isidentifier():
+            raise ValueError(f"{what} has the name {name!r}, but a name must be a word")
+    return dict(mapping)
+
+
+def check_users(what: str, values, n_users: int) -> None:
+    """Raise unless there is one entry a user."""
+    if not isinstance(values, Sized):
+        raise ValueError(f"{what} was {values!r}, but must be one sequence per user")
+    if len(values) != n_users:
+        raise ValueError(f"{what} is of {len(values)} users, but there are {n_users}")
 
 
 def check_validation(validation, n_users: int, n_items: int) -> np.ndarray:
@@ -80,7 +99,7 @@ def check_validation(validation, n_users: int, n_items: int) -> np.ndarray:
 
 def check_context(context, kinds: dict[str, int], histories) -> dict[str, list[np.ndarray]]:
     """The columns as arrays, if they are those that the model was made for, one entry an event."""
-    context = dict(context or {})
+    context = check_names("context", context, "one sequence per user")
     if context.keys() != kinds.keys():
         raise ValueError(
             f"context has {sorted(context) or 'nothing'}, but the model was made for "
@@ -94,8 +113,7 @@ def check_context(context, kinds: dict[str, int], histories) -> dict[str, list[n
 
 def check_column(name: str, column, kinds: int, histories) -> list[np.ndarray]:
     """One array of integers in 0..kinds a user, as long as the user's history."""
-    if len(column) != len(histories):
-        raise ValueError(f"{name} is of {len(column)} users, but there are {len(histories)}")
+    check_users(name, column, len(histories))
     arrays = [np.asarray(values) for values in column]
     for user, (values, history) in enumerate(zip(arrays, histories, strict=True)):
         if values.shape != history.shape:
@@ -114,8 +132,7 @@ def check_wanted(wanted, histories) -> list[np.ndarray] | None:
     """One array of booleans a user, as long as the user's history; or None."""
     if wanted is None:
         return None
-    if len(wanted) != len(histories):
-        raise ValueError(f"wanted is of {len(wanted)} users, but there are {len(histories)}")
+    check_users("wanted", wanted, len(histories))
     arrays = [np.asarray(values) for values in wanted]
     for user, (values, history) in enumerate(zip(arrays, histories, strict=True)):
         if values.shape != history.shape or (values.size and values.dtype != bool):

@@ -91,6 +91,31 @@ def test_seen_items_are_left_out_and_a_seen_target_earns_nothing():
     assert found["coverage"] == 1 / V
 
 
+@every_protocol
+@pytest.mark.parametrize("batch_size", [1, 7, 99])
+def test_the_context_of_the_users_is_handed_on_with_their_histories(protocol, batch_size):
+    context = {"user": [np.full(len(h), user) for user, h in enumerate(HISTORIES)]}
+    context["last"] = [history * 2 for history in HISTORIES]
+    met = []
+
+    def score_in_context(histories, around):
+        assert around.keys() == {"user", "last"}
+        for history, users, last in zip(histories, around["user"], around["last"], strict=True):
+            assert np.array_equal(history, HISTORIES[users[0]])
+            assert np.array_equal(last, history * 2)
+            met.append(int(users[0]))
+        return score(histories)
+
+    settings = {"protocol": protocol, "batch_size": batch_size}
+    result = evaluate(score_in_context, HISTORIES, TARGETS, context=context, **settings)
+    assert met == np.flatnonzero(TARGETS).tolist()
+    assert result == evaluate(score, HISTORIES, TARGETS, protocol=protocol)
+
+
+def test_a_score_that_takes_no_context_is_given_none():
+    assert evaluate(score, HISTORIES, TARGETS, context={}) == evaluate(score, HISTORIES, TARGETS)
+
+
 def drawn(protocol, user, history, target):
     """How often each item is drawn: score it alone above the target and see how often it is met."""
     count = np.zeros(V + 1, int)

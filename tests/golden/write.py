@@ -1,7 +1,8 @@
 """Write the golden values: python tests/golden/write.py [torch] [jax] [keras].
 
 Each framework's outputs and gradients for all cases, in float64, lie in one .npz file with its
-version; the inputs they were computed from in cases.npz. Needs the `frameworks` extra.
+version; the inputs they were computed from in cases.npz. With keras goes listing.npz: the article's
+listing, in float32. Needs the `frameworks` extra.
 """
 
 import sys
@@ -56,6 +57,10 @@ def main(frameworks):
                 values[f"{name}/gradients.{path}"] = leaf
         np.savez_compressed(FOLDER / f"{framework}.npz", **values)
         print(f"{module.VERSION}: {len(values) - 1} arrays")
+    if "keras" in frameworks:
+        from keras_listing import golden_values  # beside this file; needs Keras
+
+        np.savez_compressed(FOLDER / "listing.npz", **golden_values())
 
 
 if __name__ == "__main__":

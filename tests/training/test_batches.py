@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from attention_from_scratch.training import epoch_batches, pad, shard_of
+from attention_from_scratch.training import cut_batches, epoch_batches, pad, shard_of
+from attention_from_scratch.training.batches import draw_cuts
 
 RNG = np.random.default_rng(0)
 HISTORIES = [RNG.integers(1, 50, length) for length in RNG.integers(2, 30, 53)]
@@ -103,3 +104,137 @@ def test_the_same_rng_gives_the_same_batches_and_another_gives_others():
 def test_users_are_shuffled_over_the_whole_epoch():
     batches = batches_of(batch_size=20)
     assert all(max(users_of(batch)) - min(users_of(batch)) > 25 for batch in batches[:2])
+
+
+# --- what else is known of the events, and which of them are to be predicted
+
+PLACES = [np.arange(1, len(history) + 1) for history in HISTORIES]  # of each event, from 1
+USERS = [np.full(len(history), 1 + user) for user, history in enumerate(HISTORIES)]
+CONTEXT = {"place": PLACES, "user": USERS}
+WANTED = [RNG.random(len(history)) < 0.4 for history in HISTORIES]
+
+
+def test_an_event_keeps_its_context_and_has_a_target_where_the_next_is_wanted():
+    settings = {"max_len": 12, "batch_size": 10, "n_shards": 4, "rng": np.random.default_rng(0)}
+    met = 0
+    for batch in epoch_batches(HISTORIES, **settings, context=CONTEXT, wanted=WANTED):
+        for shard in batch:
+            place, user = shard.context["place"], shard.context["user"]
+            assert place.shape == user.shape == shard.ids.shape == shard.targets.shape
+            for row, column in np.ndindex(*shard.ids.shape):
+                if not shard.ids[row, column]:
+                    assert (
+                        place[row, column] == user[row, column] == shard.targets[row, column] == 0
+                    )
+                    continue
+                history = HISTORIES[user[row, column] - 1]
+                here = place[row, column] - 1
+                assert shard.ids[row, column] == history[here]
+                wanted = WANTED[user[row, column] - 1][here + 1]
+                assert shard.targets[row, column] == (history[here + 1] if wanted else 0)
+                met += 1
+    assert met == sum(min(len(history) - 1, 12) for history in HISTORIES)
+
+
+def test_context_and_wanted_change_nothing_else():
+    settings = {"max_len": 12, "batch_size": 10, "n_shards": 4}
+    plain = list(epoch_batches(HISTORIES, **settings, rng=np.random.default_rng(0)))
+    known = epoch_batches(
+        HISTORIES, **settings, rng=np.random.default_rng(0), context=CONTEXT, wanted=WANTED
+    )
+    for shards, others in zip(plain, known, strict=True):
+        for shard, other in zip(shards, others, strict=True):
+            assert np.array_equal(shard.ids, other.ids)
+            assert np.all((other.targets == shard.targets) | (other.targets == 0))
+            assert shard.context == {}
+
+
+# --- histories cut in two
+
+
+def cut(histories=HISTORIES, seed=0, n_targets=3, cuts=5, max_len=12, **columns):
+    sizes = {"max_len": max_len, "batch_size": 20, "n_shards": 4}
+    rng = np.random.default_rng(seed)
+    return list(cut_batches(histories, n_targets=n_targets, cuts=cuts, **sizes, rng=rng, **columns))
+
+
+def pieces_of(batches):
+    """Of every piece: its user, where it ends, its row of ids and its row of targets."""
+    return [
+        (user[-1] - 1, place[-1], ids, targets)
+        for batch in batches
+        for shard in batch
+        for user, place, ids, targets in zip(
+            shard.context["user"], shard.context["place"], shard.ids, shard.targets, strict=True
+        )
+    ]
+
+
+@pytest.mark.parametrize("n_targets", [1, 3])
+def test_a_piece_is_what_was_and_its_targets_what_came_next(n_targets):
+    pieces = pieces_of(cut(n_targets=n_targets, context=CONTEXT))
+    for user, end, ids, targets in pieces:
+        history = HISTORIES[user].tolist()
+        before, after = history[:end], history[end : end + n_targets]
+        assert 1 <= end < len(history)
+        assert ids[ids > 0].tolist() == before[-12:]
+        assert np.all(ids[: len(ids) - len(before[-12:])] == 0)
+        assert targets.tolist() == after + [0] * (n_targets - len(after))
+    assert any(targets[-1] == 0 for *_, targets in pieces) is (n_targets > 1)
+
+
+@pytest.mark.parametrize("cuts", [1, 5, 100])
+def test_each_history_is_cut_in_so_many_places_or_in_all_it_has_and_never_twice_in_one(cuts):
+    pieces = pieces_of(cut(cuts=cuts, context=CONTEXT))
+    for user, history in enumerate(HISTORIES):
+        ends = [end for piece_of, end, *_ in pieces if piece_of == user]
+        assert len(ends) == len(set(ends)) == min(cuts, len(history) - 1)
+
+
+def test_every_place_is_cut_in_some_epoch_as_often_as_any_other():
+    history, rng = [np.arange(1, 7)], np.random.default_rng(0)
+    ends = np.concatenate([draw_cuts(history, 2, rng)[1] for _ in range(1000)])
+    counts = np.bincount(ends, minlength=6)
+    assert counts[0] == 0
+    assert np.all(abs(counts[1:] - 400) < 60)
+
+
+def test_pieces_are_cut_only_before_events_that_are_wanted():
+    pieces = pieces_of(cut(cuts=100, context=CONTEXT, wanted=WANTED))
+    found = sorted((int(user), int(end)) for user, end, *_ in pieces)
+    assert found == [
+        (user, place)
+        for user, flags in enumerate(WANTED)
+        for place in range(1, len(flags))
+        if flags[place]
+    ]
+
+
+def test_pieces_come_in_batches_of_like_length_and_at_most_so_many():
+    batches = cut(context=CONTEXT)
+    n_pieces = sum(min(5, len(history) - 1) for history in HISTORIES)
+    assert len(batches) == -(-n_pieces // 20)
+    for batch in batches:
+        assert sum(len(shard.ids) for shard in batch) <= 20
+        assert 1 <= len(batch) <= 4
+        lengths = [min(len(h), 12) for shard in batch for h in shard.histories]
+        assert lengths == sorted(lengths)
+        for shard in batch:
+            assert shard.ids.shape[1] == max(min(len(h), 12) for h in shard.histories)
+            assert shard.count == np.count_nonzero(shard.targets)
+
+
+def test_the_same_rng_gives_the_same_cuts_and_another_gives_others():
+    def ends(seed):
+        return [(user, end) for user, end, *_ in pieces_of(cut(seed=seed, context=CONTEXT))]
+
+    assert ends(1) == ends(1)
+    assert ends(1) != ends(2)
+    assert sorted(ends(1)) != sorted(ends(2))  # other places, not only another order
+
+
+def test_what_was_is_handed_on_as_the_history_of_a_piece():
+    for batch in cut(context=CONTEXT):
+        for shard in batch:
+            for ids, history in zip(shard.ids, shard.histories, strict=True):
+                assert ids[ids > 0].tolist() == history[-12:].tolist()

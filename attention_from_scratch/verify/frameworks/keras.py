@@ -1,6 +1,7 @@
 """Our ops in Keras, on TensorFlow: its own layers, called with our weights."""
 
 import os
+import warnings
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -24,6 +25,9 @@ if keras.backend.backend() != "tensorflow":
         f"Keras was imported with the backend {keras.backend.backend()!r}, but must be with "
         "'tensorflow', whose tape takes the gradients here"
     )
+
+# Attention to a single vector is meant: a decoder may have a memory of one.
+warnings.filterwarnings("ignore", "You are using a softmax over axis")
 
 VERSION = f"keras {keras.__version__} (tensorflow {tf.__version__})"
 

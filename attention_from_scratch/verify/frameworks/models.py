@@ -1,4 +1,4 @@
-"""The Transformer blocks and SASRec, written once for every framework.
+"""The Transformer and SASRec, written once for every framework.
 
 Each step is a call from the framework's own table, so that its automatic differentiation runs
 through the whole model. What the models mean stands in `models/transformer.py` and
@@ -10,6 +10,7 @@ import math
 import numpy as np
 
 from attention_from_scratch.ops import causal_mask, padding_mask
+from attention_from_scratch.verify.frameworks.pipeline import pipeline_calls
 
 
 def model_calls(calls: dict, constant, transpose) -> dict:
@@ -51,7 +52,25 @@ def model_calls(calls: dict, constant, transpose) -> dict:
         fed = feed_forward(params["feed_forward"], middle)
         return normalize(params["feed_forward_norm"], middle + fed, eps)
 
+    def decoder_block(params, x, memory, *, n_heads, mask, memory_mask, eps):
+        attend, heads = calls["multi_head_attention"], {"n_heads": n_heads}
+        normed = normalize(params["attention_norm"], x, eps)
+        heard = x + attend(params["attention"], normed, normed, normed, mask=mask, **heads)
+        normed = normalize(params["memory_norm"], heard, eps)
+        middle = heard + attend(
+            params["memory_attention"], normed, memory, memory, mask=memory_mask, **heads
+        )
+        return middle + feed_forward(
+            params["feed_forward"], normalize(params["feed_forward_norm"], middle, eps)
+        )
+
     blocks = {"pre": pre_norm_block, "post": post_norm_block, "paper": paper_block}
+
+    def transformer_encoder(params, x, *, real, norm, n_heads, mask, eps):
+        for block_params in params["blocks"]:
+            x = blocks[norm](block_params, x, n_heads=n_heads, mask=mask, eps=eps)
+            x = x * constant(np.asarray(real), x)
+        return normalize(params["norm"], x, eps)
 
     def embed(params, ids):
         real = np.asarray(ids)[..., None] != 0
@@ -63,11 +82,8 @@ def model_calls(calls: dict, constant, transpose) -> dict:
         real = (np.asarray(ids)[..., None] != 0) | (not mask_padding)
         mask = causal_mask(ids.shape[1])
         mask = constant(mask & padding_mask(np.asarray(ids)) if mask_padding else mask, None)
-        x = embed(params, ids)
-        for block_params in params["blocks"]:
-            x = blocks[norm](block_params, x, n_heads=n_heads, mask=mask, eps=1e-8)
-            x = x * constant(real, x)
-        return normalize(params["norm"], x, 1e-8)
+        settings = {"real": real, "norm": norm, "n_heads": n_heads, "mask": mask, "eps": 1e-8}
+        return transformer_encoder(params, embed(params, ids), **settings)
 
     def catalogue_loss(params, ids, targets, **settings):
         hidden = encode(params, ids, **settings)
@@ -88,11 +104,14 @@ def model_calls(calls: dict, constant, transpose) -> dict:
         )
         return loss / np.count_nonzero(wanted)
 
-    return {
+    models = {
         "pre_norm_block": pre_norm_block,
         "post_norm_block": post_norm_block,
         "paper_block": paper_block,
+        "decoder_block": decoder_block,
+        "transformer_encoder": transformer_encoder,
         "sasrec.embed": embed,
         "sasrec.catalogue_loss": catalogue_loss,
         "sasrec.sampled_loss": sampled_loss,
     }
+    return models | pipeline_calls(calls | models, constant, transpose)

@@ -1,0 +1,136 @@
+"""From the results of `benchmarks.baselines` to its page: a table, a figure and the settings."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from attention_from_scratch.plot.figure import new_figure
+
+METRICS = ("HR@10", "NDCG@10", "MRR", "coverage")
+CHOSEN_BY = "NDCG@10"
+KINDS = {  # whether there is chance in it; the colours are told apart in grey print too
+    False: ("no training", "#56B4E9"),
+    True: ("trained by gradient descent", "#0072B2"),
+}
+ABOUT = """Each user's last event is the test and the one before it validation; the event is ranked
+in the whole catalogue, the user's history left out. Models that count are fitted with every setting
+of a small grid; models that learn train until the validation event is ranked no better. What has
+the best NDCG@10 of the validation event is asked for the test event, once. Where there is chance in
+it, the numbers are mean ± standard deviation over seeds. Training is the processor's time for one
+run with the settings as chosen.
+
+    OMP_NUM_THREADS=1 python -m benchmarks.baselines --data FILE --threads 1"""
+
+Runs = list[dict]  # of one model
+
+
+def read_results(folder: Path) -> list[Runs]:
+    """The runs of each model, the best model first."""
+    models: dict[str, Runs] = {}
+    for path in sorted(folder.glob("*.json")):
+        run = json.loads(path.read_text(encoding="utf-8"))
+        models.setdefault(run["model"], []).append(run)
+    return sorted(models.values(), key=lambda runs: -np.mean(values_of(runs, CHOSEN_BY)))
+
+
+def values_of(runs: Runs, metric: str) -> list[float]:
+    """What each run achieved on the test events."""
+    return [run["test"][metric] for run in runs]
+
+
+def learns(runs: Runs) -> bool:
+    """Whether it starts from a seed."""
+    return "seed" in runs[0]
+
+
+def page(out: Path) -> str:
+    """All files of events that there are results of."""
+    found = [read_results(folder) for folder in sorted(out.iterdir()) if folder.is_dir()]
+    sections = [section(models) for models in found if models]
+    return "\n\n".join(["# Every model side by side", ABOUT, *sections]) + "\n"
+
+
+def section(models: list[Runs]) -> str:
+    """Table, figure and settings of one file of events."""
+    first = models[0][0]
+    lines = [
+        f"| model | {' | '.join(METRICS)} | seeds | training |",
+        f"| --- |{' --- |' * (len(METRICS) + 2)}",
+        *map(table_row, models),
+    ]
+    parts = [
+        f"## {first['data']}: {first['events']}",
+        "\n".join(lines),
+        f"![NDCG@10 of every model on {first['data']}]({first['data']}.png)",
+        "\n".join(f"- {note}" for note in notes(models)),
+    ]
+    return "\n\n".join(parts)
+
+
+def table_row(runs: Runs) -> str:
+    """Mean and spread of each metric."""
+    metrics = [with_spread(values_of(runs, metric)) for metric in METRICS]
+    seeds = str(len(runs)) if learns(runs) else "-"
+    seconds = np.mean([run["cpu_seconds"] for run in runs])
+    training = f"{seconds:.1f} s" if seconds < 60 else f"{seconds / 60:.1f} min"
+    return f"| {' | '.join([runs[0]['title'], *metrics, seeds, training])} |"
+
+
+def with_spread(values: list[float]) -> str:
+    """0.1124 ± 0.0053; of a single value the value."""
+    spread = f" ± {np.std(values, ddof=1):.4f}" if len(values) > 1 else ""
+    return f"{np.mean(values):.4f}{spread}"
+
+
+def notes(models: list[Runs]) -> Iterator[str]:
+    """What the numbers were made with, and what to keep in mind when reading them."""
+    first = models[0][0]
+    for runs in models:
+        run = runs[0]
+        if learns(runs):
+            settings = describe(run["asked"]["model"] | run["asked"]["fit"])
+            epochs = ", ".join(str(run["best_epoch"]) for run in runs)
+            yield f"{run['title']}: {settings}; best epoch {epochs}."
+        elif run["chosen"]:
+            yield f"{run['title']}: {describe(run['chosen'])}; best of {run['tried']} settings."
+    if first["ordered_by"] != "timestamp":
+        yield "The file has no timestamps: RecentlyPopular counts the latest events of each user."
+    if first["features"] is None:
+        yield "ContentBased is left out: there is no file that says what the items are like."
+    best, users = np.mean(values_of(models[0], "HR@10")), first["test"]["users"]
+    yield (
+        f"With {users} users, an HR@10 of {best:.3f} has a standard error of "
+        f"{(best * (1 - best) / users) ** 0.5:.3f}: so far would another sample of users move it, "
+        "whatever the spread over seeds."
+    )
+
+
+def describe(settings: dict) -> str:
+    """max_len 200, dim 64."""
+    return ", ".join(f"{name} {value}" for name, value in settings.items())
+
+
+def figure(models: list[Runs]):
+    """NDCG@10 of every model as a bar, the best on top, with the spread over seeds."""
+    drawn = new_figure(6.4, 1.2 + 0.36 * len(models))
+    ax, ends = drawn.subplots(), []
+    for place, runs in enumerate(models):
+        values, (label, colour) = values_of(runs, CHOSEN_BY), KINDS[learns(runs)]
+        mean = np.mean(values)
+        spread = np.std(values, ddof=1) if len(values) > 1 else 0
+        ax.barh(place, mean, xerr=spread or None, color=colour, label=label, capsize=3)
+        ax.text(mean + spread, place, f"  {mean:.3f}", va="center", fontsize=9)
+        ends.append(mean + spread)
+    ax.set_yticks(range(len(models)), [runs[0]["title"] for runs in models])
+    ax.invert_yaxis()
+    ax.set_xlim(0, 1.15 * max(ends) or 1)
+    ax.set_xlabel("NDCG@10, whole catalogue, history left out")
+    first = models[0][0]
+    ax.set_title(f"{first['data']}: {first['events']}", fontsize=10)
+    ax.spines[["top", "right"]].set_visible(False)
+    handles, labels = ax.get_legend_handles_labels()
+    once = dict(zip(labels, handles, strict=True))
+    ax.legend(once.values(), once, loc="lower right", fontsize=9)
+    return drawn
