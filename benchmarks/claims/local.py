@@ -384,7 +384,8 @@ def together(result: dict) -> str:
     return (
         f"A single layer of attention: {with_fate(result, 'table', WINDOWS)}. The best sum of two "
         f"votes would have {result['best_sum']['table']['accuracy']:.3f}; a mean whose weights "
-        "depend on the two items can do more than that, but even in a window of 2 it cannot have the table's distribution. "
+        "depend on the two items can do more than that, but even in a window of 2 it cannot have "
+        "the table's distribution. "
         f"Models with something in them that is not linear: "
         f"{with_fate(result, 'table', NOT_LINEAR)}. {conclusion}"
     )
