@@ -15,11 +15,12 @@ KINDS = {  # whether there is chance in it; the colours are told apart in grey p
     True: ("trained by gradient descent", "#0072B2"),
 }
 ABOUT = """Each user's last event is the test and the one before it validation; the event is ranked
-in the whole catalogue, the user's history left out. Models that count are fitted with every setting
-of a small grid; models that learn train until the validation event is ranked no better. What has
-the best NDCG@10 of the validation event is asked for the test event, once. Where there is chance in
-it, the numbers are mean ± standard deviation over seeds. Training is the processor's time for one
-run with the settings as chosen.
+in the whole catalogue, the user's history left out. All choices are made by NDCG@10 of the
+validation event: models that count are fitted with every setting of a small grid; models that learn
+have settings that were found in a few short trials, and keep their best epoch. The test event is
+asked for once, at the end. Where there is chance in it, the numbers are mean ± standard deviation
+over seeds. Training is the processor's time for one run with the settings as chosen, without the
+trials.
 
     OMP_NUM_THREADS=1 python -m benchmarks.baselines --data FILE --threads 1"""
 
@@ -92,7 +93,9 @@ def notes(models: list[Runs]) -> Iterator[str]:
         if learns(runs):
             settings = describe(run["asked"]["model"] | run["asked"]["fit"])
             epochs = ", ".join(str(run["best_epoch"]) for run in runs)
-            yield f"{run['title']}: {settings}; best epoch {epochs}."
+            because = run["asked"].get("because")
+            reason = f" ({because})" if because else ""
+            yield f"{run['title']}: {settings}{reason}; best epoch {epochs}."
         elif run["chosen"]:
             yield f"{run['title']}: {describe(run['chosen'])}; best of {run['tried']} settings."
     if first["ordered_by"] != "timestamp":

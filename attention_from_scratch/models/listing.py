@@ -64,6 +64,9 @@ class KerasAdam(Adam):
     Seen from algorithm 1, as `Adam` has it, eps is larger by 1 / sqrt(1 - b2^t): 32 times at the
     first step.
 
+    With TensorFlow beneath it, Keras (3.15) adds up the squares of an item's gradients, one for
+    each time it occurs in the batch, where this, and Keras on JAX or PyTorch, squares their sum.
+
     Source: Kingma & Ba (2015), end of section 2, there called epsilon hat.
     """
 

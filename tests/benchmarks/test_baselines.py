@@ -237,6 +237,11 @@ def test_notes_name_settings_epochs_and_the_standard_error():
     assert len(said) == 3
 
 
+def test_notes_give_the_reason_of_settings_that_have_one():
+    runs = [LEARNT[0] | {"asked": ASKED | {"because": "it is quick"}}]
+    assert next(notes([runs])) == "Net: dim 4, lr 0.01 (it is quick); best epoch 10."
+
+
 def test_the_page_has_every_file_and_the_best_model_first(tmp_path):
     for folder in ("one", "two"):
         (tmp_path / folder).mkdir()
