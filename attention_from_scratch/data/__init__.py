@@ -3,6 +3,7 @@
 from attention_from_scratch.data.features import read_features, tf_idf
 from attention_from_scratch.data.gaps import gap_borders, time_gaps
 from attention_from_scratch.data.interactions import Interactions
+from attention_from_scratch.data.limits import best_possible
 from attention_from_scratch.data.readers import read_interactions
 from attention_from_scratch.data.scenarios import (
     Events,
@@ -11,7 +12,6 @@ from attention_from_scratch.data.scenarios import (
     Purchases,
     Social,
     before_last,
-    best_possible,
 )
 from attention_from_scratch.data.shop import Shop
 from attention_from_scratch.data.split import Split, leave_one_out

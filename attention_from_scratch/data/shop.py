@@ -11,6 +11,7 @@ from typing import ClassVar
 import numpy as np
 
 from attention_from_scratch.data.interactions import Interactions
+from attention_from_scratch.data.limits import best_possible
 
 # Each device with its accessories, in the order in which people tend to buy them.
 SHELVES = {
@@ -169,19 +170,8 @@ class Shop:
         """
         if not len(histories):
             raise ValueError("histories is empty; a mean takes at least one")
-        if not 1 <= k <= self.n_items:
-            raise ValueError(f"k is {k}; it may be 1..{self.n_items}")
-        p = self.next_probabilities(histories)
-        cross_entropy = -(p * np.log(np.where(p > 0, p, 1))).sum(axis=1)
-        if exclude_seen:
-            for row, history in zip(p, histories, strict=True):
-                row[history] = 0
-        best = -np.sort(-p, axis=1)[:, :k]
-        return {
-            "cross_entropy": float(cross_entropy.mean()),
-            "ndcg": float((best / np.log2(np.arange(2, k + 2))).sum(axis=1).mean()),
-            "hit_rate": float(best.sum(axis=1).mean()),
-        }
+        seen = histories if exclude_seen else None
+        return best_possible(self.next_probabilities(histories), k, seen=seen)
 
 
 def draw(p: np.ndarray, rng: np.random.Generator) -> np.ndarray:

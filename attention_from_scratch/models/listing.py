@@ -24,14 +24,16 @@ import numpy as np
 from attention_from_scratch.models import pipeline
 from attention_from_scratch.models.decoders import dense_head
 from attention_from_scratch.models.fusion import item_table
-from attention_from_scratch.models.settings import check_dtype
-from attention_from_scratch.models.weights import (
-    as_array,
-    recurrent_from_keras,
-    recurrent_to_keras,
+from attention_from_scratch.models.keras_defaults import (
+    KerasAdam,
+    init_params,
+    params_from_keras,
+    params_to_keras,
 )
+from attention_from_scratch.models.settings import check_dtype
+from attention_from_scratch.models.weights import as_array
 from attention_from_scratch.ops import softmax
-from attention_from_scratch.training import Adam, Shard, shard_pool, stream
+from attention_from_scratch.training import Shard, shard_pool, stream
 from attention_from_scratch.training.checks import check_integer
 from attention_from_scratch.training.loop import descend
 from attention_from_scratch.tree import Tree, tree_map
@@ -54,30 +56,6 @@ class History:
         self.epoch.append(len(self.epoch))
         for name, value in row.items():
             self.history.setdefault(name, []).append(value)
-
-
-class KerasAdam(Adam):
-    """Adam with eps where Keras has it: next to sqrt(v), before the correction of its bias.
-
-        p <- p - lr sqrt(1 - b2^t) / (1 - b1^t) * m / (sqrt(v) + eps)
-
-    Seen from algorithm 1, as `Adam` has it, eps is larger by 1 / sqrt(1 - b2^t): 32 times at the
-    first step.
-
-    With TensorFlow beneath it, Keras (3.15) adds up the squares of an item's gradients, one for
-    each time it occurs in the batch, where this, and Keras on JAX or PyTorch, squares their sum.
-
-    Source: Kingma & Ba (2015), end of section 2, there called epsilon hat.
-    """
-
-    def __init__(self, params: Tree, *, lr=1e-3, betas=(0.9, 0.999), eps=1e-7):
-        super().__init__(params, lr=lr, betas=betas, eps=eps)
-        self.eps_hat = eps
-
-    def update(self, params: Tree, grads: Tree) -> None:
-        """Take one step, in place."""
-        self.eps = self.eps_hat / (1 - self.betas[1] ** (self.step_count + 1)) ** 0.5
-        super().update(params, grads)
 
 
 class Listing:
@@ -322,84 +300,3 @@ def counting_loss(right: list):
         return pipeline.next_item_loss(params, shard.ids, shard.targets, stages=STAGES, total=total)
 
     return loss
-
-
-# --- its parameters
-
-
-def init_params(rng, n_items: int, n_classes: int, dim: int, dtype="float32") -> Tree:
-    """Draw the parameters as the layers of Keras do: a tree as of `pipeline.init_params`.
-
-    Embedding: uniform in ±0.05. Kernels: Glorot's uniform. The LSTM's recurrent kernel: orthonormal
-    rows. Biases: 0, and 1 for the forget gate. The LSTM has one bias, so ours of the state is None.
-
-    Source: Glorot & Bengio (2010), eq. 16; Saxe et al. (2014); Jozefowicz et al. (2015) for the
-    forget gate.
-    """
-
-    def dense(n_in, n_out):
-        return {"weight": glorot(rng, n_in, n_out).astype(dtype), "bias": np.zeros(n_out, dtype)}
-
-    bias = np.zeros(4 * dim, dtype)
-    bias[dim : 2 * dim] = 1  # gates i, f, g, o
-    return {
-        "items": {
-            "ids": rng.uniform(-0.05, 0.05, (n_items + 1, dim)).astype(dtype),
-            "projections": {},
-        },
-        "context": {},
-        "positions": None,
-        "encoder": {
-            "input": {"weight": glorot(rng, dim, 4 * dim).astype(dtype), "bias": bias},
-            "hidden": {"weight": orthogonal(rng, dim, 4 * dim).astype(dtype), "bias": None},
-        },
-        "attention": {"query": dense(dim, dim), "value": dense(dim, dim)},
-        "decoder": {"head": dense(dim, n_classes), "steps": None},
-    }
-
-
-def glorot(rng, n_in: int, n_out: int) -> np.ndarray:
-    """Uniform in ± sqrt(6 / (in + out))."""
-    limit = (6 / (n_in + n_out)) ** 0.5
-    return rng.uniform(-limit, limit, (n_in, n_out))
-
-
-def orthogonal(rng, rows: int, columns: int) -> np.ndarray:
-    """Orthonormal rows, all such matrices alike; rows <= columns."""
-    q, r = np.linalg.qr(rng.standard_normal((columns, rows)))
-    return (q * np.sign(np.diag(r))).T
-
-
-def params_from_keras(weights: Sequence) -> Tree:
-    """Our tree of what get_weights() of the Keras model gives.
-
-    In its order: the embedding; kernel, recurrent kernel and bias of the LSTM; kernel and bias each
-    of self.W (our query), self.V (our value) and the last Dense.
-    """
-    table, *lstm, w, w_bias, v, v_bias, head, head_bias = map(as_array, weights)
-    encoder = recurrent_from_keras(lstm, "lstm")
-    encoder["hidden"]["bias"] = None  # a second one would take its own steps of Adam
-    return {
-        "items": {"ids": table, "projections": {}},
-        "context": {},
-        "positions": None,
-        "encoder": encoder,
-        "attention": {
-            "query": {"weight": w, "bias": w_bias},
-            "value": {"weight": v, "bias": v_bias},
-        },
-        "decoder": {"head": {"weight": head, "bias": head_bias}, "steps": None},
-    }
-
-
-def params_to_keras(params: Tree) -> list[np.ndarray]:
-    """The inverse of `params_from_keras`; of a tree of gradients as well."""
-    encoder, attention, head = params["encoder"], params["attention"], params["decoder"]["head"]
-    bias = encoder["input"]["bias"]
-    hidden = {"weight": encoder["hidden"]["weight"], "bias": np.zeros_like(bias)}
-    linears = [attention["query"], attention["value"], head]
-    return [
-        params["items"]["ids"],
-        *recurrent_to_keras({"input": encoder["input"], "hidden": hidden}, "lstm"),
-        *(linear[part] for linear in linears for part in ("weight", "bias")),
-    ]

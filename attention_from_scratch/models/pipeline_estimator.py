@@ -49,8 +49,9 @@ class Pipeline(TrainedRecommender):
         What else is known of an item, as in `item_table`: any number of matrices; a row with a NaN
         says that this is not known of the item. An item without an event in training is then what
         its features say.
-    id_dropout : float in [0, 1)
+    id_dropout : float in [0, 1]
         Share of the items whose id is left out in a step of training, so that the features carry.
+        1: nowhere has an item an id; it is what its features say.
     seed : int
     dtype : "float32" or "float64"
 
@@ -109,12 +110,14 @@ class Pipeline(TrainedRecommender):
             "positions": bool(positions),
             "dropout": check_share("dropout", dropout),
             "context": check_kinds(context),
-            "id_dropout": check_share("id_dropout", id_dropout),
+            "id_dropout": 1.0 if id_dropout == 1 else check_share("id_dropout", id_dropout),
             "seed": check_integer("seed", seed, 0),
             "dtype": check_dtype(dtype),
         }
         super().__init__(config)
         self.features = check_features(features, self.n_items, config["dtype"])
+        if config["id_dropout"] == 1 and not self.features:
+            raise ValueError("id_dropout was 1, but without features nothing is left of an item")
 
     @property
     def constants(self) -> dict:
@@ -174,6 +177,8 @@ class Pipeline(TrainedRecommender):
     def settings(self, item_counts) -> dict:
         """What the model's functions need; an item without an event is what its features say."""
         keep = item_counts > 0 if self.features else None
+        if self.config["id_dropout"] == 1:
+            keep = np.zeros(self.n_items + 1, bool)
         return {"stages": self.stages, "features": self.features, "keep": keep}
 
     def recommend_in_order(

@@ -6,6 +6,7 @@ time on one thread, spent in forward pass, backward pass and Adam, and in nothin
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +17,7 @@ from attention_from_scratch.training import Adam, clip_gradients
 from attention_from_scratch.tree import Tree, tree_leaves
 
 LR, CLIP = 3e-3, 1.0  # the same for all models; tuned for none
-WIDTHS = range(8, 97)
+WIDTHS = range(16, 81)
 
 
 class Kind(NamedTuple):
@@ -42,6 +43,7 @@ def init_params(kind: Kind, rng, dim: int, **sizes: int) -> Tree:
     return pipeline.init_params(rng, kind.stages, dim=dim, positions=kind.positions, **sizes)
 
 
+@cache
 def n_parameters(kind: Kind, dim: int, **sizes: int) -> int:
     """How many numbers are learnt."""
     params = init_params(kind, np.random.default_rng(0), dim, **sizes)

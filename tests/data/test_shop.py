@@ -173,7 +173,7 @@ def test_weights_that_are_no_probabilities_are_an_error(weights):
         (lambda shop, rng: shop.next_probabilities([[1], [61]]), r"histories\[1\] .* 1\.\.60"),
         (lambda shop, rng: shop.next_probabilities([[0, 1]]), r"histories\[0\] holds an id"),
         (lambda shop, rng: shop.limit([]), "histories is empty"),
-        (lambda shop, rng: shop.limit([[1]], k=0), r"k is 0; it may be 1\.\.60"),
+        (lambda shop, rng: shop.limit([[1]], k=0), r"k was 0, but must be in 1\.\.60"),
     ],
 )
 def test_other_arguments_out_of_range_are_an_error(rng, call, message):

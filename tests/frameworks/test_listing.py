@@ -12,12 +12,8 @@ import pytest
 import tensorflow as tf
 
 from attention_from_scratch.models import pipeline
-from attention_from_scratch.models.listing import (
-    STAGES,
-    KerasAdam,
-    listing,
-    params_to_keras,
-)
+from attention_from_scratch.models.keras_defaults import KerasAdam, params_to_keras
+from attention_from_scratch.models.listing import STAGES, listing
 from attention_from_scratch.tree import tree_map
 
 PATH = Path(__file__).parent.parent / "golden" / "keras_listing.py"

@@ -8,14 +8,12 @@ import numpy as np
 import pytest
 
 from attention_from_scratch.models import Pipeline, pipeline
-from attention_from_scratch.models.listing import (
-    STAGES,
+from attention_from_scratch.models.keras_defaults import (
     KerasAdam,
-    batches_of,
-    listing,
     params_from_keras,
     params_to_keras,
 )
+from attention_from_scratch.models.listing import STAGES, batches_of, listing
 from attention_from_scratch.training import Adam
 from attention_from_scratch.tree import tree_leaves
 

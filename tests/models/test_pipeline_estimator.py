@@ -180,6 +180,16 @@ def test_the_ids_of_some_items_are_left_out_in_training(noted):
     assert all(call["keep"] is None for call in noted)
 
 
+def test_without_any_id_items_that_are_alike_are_alike():
+    features = {"kind": np.eye(3)[np.arange(N_ITEMS + 1) % 3]}
+    model = fitted(id_dropout=1, features=features, epochs=2)
+    (scores,) = model.scores([[1, 2, 3]])
+    kinds = [scores[1:][np.arange(1, N_ITEMS + 1) % 3 == kind] for kind in range(3)]
+    for same in kinds:
+        np.testing.assert_allclose(same, same[0], rtol=1e-6)
+    assert len({same[0] for same in kinds}) == 3
+
+
 def test_training_has_the_dropout_that_was_asked_for_and_scores_have_none(noted):
     model = fitted(dropout=0.3, epochs=1)
     assert {call["dropout_p"] for call in noted} == {0.3}
@@ -470,9 +480,12 @@ INTEGERS = ("n_items", "max_len", "dim", "n_heads", "n_blocks", "n_next", "cuts"
         ({"seed": -1}, "seed was -1, but must be an integer from 0 on"),
         *[
             ({name: value}, f"{name} was {value}, but must be at least 0 and below 1")
-            for name in ("dropout", "id_dropout")
-            for value in (1.0, -0.1, None)
+            for name, value in [
+                *(("dropout", value) for value in (1.0, -0.1, None)),
+                *(("id_dropout", value) for value in (1.1, -0.1, None)),
+            ]
         ],
+        ({"id_dropout": 1}, "id_dropout was 1, but without features nothing is left of an item"),
         ({"dtype": "float16"}, "dtype was 'float16', but must be one of"),
         ({"encoder": "cnn"}, "encoder was 'cnn', but must be one of embedding, rnn, gru, lstm, "),
         ({"attention": "flash"}, "attention was 'flash', but must be one of global, causal, local"),

@@ -6,10 +6,9 @@ was done with the items, or when. The difference is what that part is worth.
 """
 
 from attention_from_scratch.data.scenarios.finance import Finance
-from attention_from_scratch.data.scenarios.limits import best_possible
 from attention_from_scratch.data.scenarios.news import News
 from attention_from_scratch.data.scenarios.purchases import Purchases
 from attention_from_scratch.data.scenarios.scenario import Events, before_last
 from attention_from_scratch.data.scenarios.social import Social
 
-__all__ = ["Events", "Finance", "News", "Purchases", "Social", "before_last", "best_possible"]
+__all__ = ["Events", "Finance", "News", "Purchases", "Social", "before_last"]

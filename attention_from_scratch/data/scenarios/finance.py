@@ -114,15 +114,7 @@ class Finance(Scenario):
     def sample(
         self, n_users: int, rng: np.random.Generator, *, length: tuple[int, int] = (4, 10)
     ) -> Events:
-        """Draw the events of new customers; there are no behaviours.
-
-        Parameters
-        ----------
-        n_users : int
-        rng : numpy.random.Generator
-        length : (shortest, longest)
-            The number of events of a user is uniform in this range, both ends included.
-        """
+        """Draw the events of new customers, without behaviours; as in `Shop.sample`."""
         lengths = draw_lengths(n_users, length, rng)
         gaps = rng.choice(GAPS, (n_users, length[1]))
         gaps[:, 0] = rng.integers(JOINING_MONTHS, size=n_users)

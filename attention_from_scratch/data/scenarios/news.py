@@ -120,10 +120,8 @@ class News(Scenario):
 
         Parameters
         ----------
-        n_users : int
-        rng : numpy.random.Generator
-        length : (shortest, longest)
-            The number of events of a user is uniform in this range, both ends included.
+        n_users, rng, length
+            As in `Shop.sample`.
         between : (first, last) hours, optional
             The events are in this period. None: from `lifetime`, when the newspaper is as full as
             it gets, to `end`.

@@ -90,15 +90,7 @@ class Purchases(Scenario):
     def sample(
         self, n_users: int, rng: np.random.Generator, *, length: tuple[int, int] = (10, 30)
     ) -> Events:
-        """Draw the events of new customers.
-
-        Parameters
-        ----------
-        n_users : int
-        rng : numpy.random.Generator
-        length : (shortest, longest)
-            The number of events of a user is uniform in this range, both ends included.
-        """
+        """Draw the events of new customers; parameters as in `Shop.sample`."""
         lengths = draw_lengths(n_users, length, rng)
         shape = n_users, length[1]
         fresh = rng.random(shape) < self.fresh

@@ -6,7 +6,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 
 from attention_from_scratch.data.interactions import Interactions
-from attention_from_scratch.data.scenarios.limits import best_possible
+from attention_from_scratch.data.limits import best_possible
 
 
 class Events(NamedTuple):

@@ -106,15 +106,7 @@ class Social(Scenario):
     def sample(
         self, n_users: int, rng: np.random.Generator, *, length: tuple[int, int] = (8, 20)
     ) -> Events:
-        """Draw the events of new users, between 1 and 24 hours apart.
-
-        Parameters
-        ----------
-        n_users : int
-        rng : numpy.random.Generator
-        length : (shortest, longest)
-            The number of events of a user is uniform in this range, both ends included.
-        """
+        """Draw the events of new users, 1 to 24 hours apart; parameters as in `Shop.sample`."""
         lengths = draw_lengths(n_users, length, rng)
         shape = n_users, length[1]
         behaviours = rng.choice(5, shape, p=FREQUENCY)

@@ -1,0 +1,1 @@
+"""Applications that the article names (7.2, 7.3): python -m benchmarks.applications NAME."""

@@ -1,0 +1,83 @@
+"""Applications that the article names (7.2, 7.3): data, models, tables and figures of each.
+
+    OMP_NUM_THREADS=1 python -m benchmarks.applications decisions
+
+writes benchmarks/results/applications. A run whose result is there is not repeated, so the command
+can be stopped and started again.
+"""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from benchmarks.applications import decisions, fusion
+
+RESULTS = Path(__file__).parents[1] / "results" / "applications"
+QUICK_RESULTS = Path("runs") / "applications-quick"
+APPLICATIONS = {"fusion": fusion.main, "decisions": decisions.main}
+"""name -> function of the options (seeds, out, quick, threads, data): returns what to print."""
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run what is asked for; print what was found."""
+    options, parser = parse(arguments)
+    if options.out is None:
+        options.out = QUICK_RESULTS if options.quick else RESULTS
+    try:
+        options.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        parser.error(f"--out was {options.out}, but must be a folder ({error.strerror})")
+    if not os.access(options.out, os.W_OK):
+        parser.error(f"--out was {options.out}, but that folder cannot be written")
+    names = list(APPLICATIONS) if options.name == "all" else [options.name]
+    if "fusion" in names and options.data is None:
+        parser.error("fusion needs --data, a file of films such as ml-100k.inter")
+    for name in names:
+        try:
+            print(APPLICATIONS[name](options))
+        except (OSError, ValueError) as error:
+            parser.error(str(error))
+        except KeyboardInterrupt:
+            print("stopped; the same command goes on from here", file=sys.stderr)
+            sys.exit(130)
+
+
+def parse(arguments: list[str] | None) -> tuple[argparse.Namespace, argparse.ArgumentParser]:
+    """The options."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.applications", description=__doc__.split("\n")[0]
+    )
+    parser.add_argument("name", choices=[*APPLICATIONS, "all"])
+    parser.add_argument(
+        "--seeds", type=seed, nargs="+", default=[0, 1, 2], help="of the models (0 1 2)"
+    )
+    parser.add_argument("--out", type=Path, help=f"a folder; {RESULTS} if none is given")
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help=f"small sizes, to see that it runs; goes to {QUICK_RESULTS} if no folder is given",
+    )
+    parser.add_argument(
+        "--data", type=Path, help="ml-100k.inter with ml-100k.item beside it: fusion, decisions"
+    )
+    parser.add_argument("--threads", type=count, default=1, help="of a training (1)")
+    return parser.parse_args(arguments), parser
+
+
+def seed(text: str) -> int:
+    """An integer from 0 on."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no seed: an integer from 0 on")
+    return int(text)
+
+
+def count(text: str) -> int:
+    """An integer from 1 on."""
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of threads: an integer from 1 on")
+    return int(text)
+
+
+if __name__ == "__main__":
+    main()
