@@ -7,7 +7,7 @@ import numpy as np
 
 from attention_from_scratch.models import pipeline, sasrec, transformer
 from attention_from_scratch.models.decoders import STEPS
-from attention_from_scratch.models.pipeline import CHOICES, Stages
+from attention_from_scratch.models.stages import CHOICES, Stages
 from attention_from_scratch.ops import causal_mask, padding_mask
 from attention_from_scratch.tree import tree_map
 from attention_from_scratch.verify import Case

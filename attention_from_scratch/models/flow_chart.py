@@ -13,8 +13,8 @@ import numpy as np
 
 from attention_from_scratch.models.decoders import STEPS
 from attention_from_scratch.models.listing import Listing
-from attention_from_scratch.models.pipeline import RECURRENT, Stages
 from attention_from_scratch.models.pipeline_estimator import Pipeline
+from attention_from_scratch.models.stages import RECURRENT, Stages
 from attention_from_scratch.tree import Tree, tree_leaves
 
 DIRECTIONS = ("TD", "LR", "BT", "RL")

@@ -55,7 +55,7 @@ class Pipeline(TrainedRecommender):
     seed : int
     dtype : "float32" or "float64"
 
-    Source: the article, sections 2.2 and 3.2; `pipeline.py` names those of each stage.
+    Source: the article, sections 2.2 and 3.2; `stages.py` names those of each stage.
     """
 
     KIND = "pipeline"

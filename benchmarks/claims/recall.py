@@ -13,7 +13,7 @@ import numpy as np
 from attention_from_scratch.models import pipeline
 from attention_from_scratch.models.decoders import dense_head
 from attention_from_scratch.models.fusion import item_table
-from attention_from_scratch.models.pipeline import RECURRENT
+from attention_from_scratch.models.stages import GATES, RECURRENT, embed
 from attention_from_scratch.ops import cross_entropy
 from attention_from_scratch.plot.figure import new_figure
 from attention_from_scratch.tree import Tree, tree_map
@@ -155,7 +155,7 @@ def open_gates(rng, bias: np.ndarray, encoder: str, k: int) -> None:
 
     Source: Tallec & Ollivier, Can Recurrent Neural Networks Warp Time? (2018), eq. 16.
     """
-    gates = np.split(bias, pipeline.GATES[encoder])
+    gates = np.split(bias, GATES[encoder])
     keep = np.log(rng.uniform(1, k, len(gates[0])))
     gates[1][:] = keep  # z of a GRU (r, z, n), f of an LSTM (i, f, g, o)
     if encoder == "lstm":
@@ -181,7 +181,7 @@ def reach(kind: Kind, params: Tree, ids: np.ndarray, answers: np.ndarray) -> np.
     """
     params = tree_map(lambda leaf: leaf.astype(np.float64), params)
     table, _ = item_table(params["items"], {})
-    x, _ = pipeline.embed(params, table, ids, {})
+    x, _ = embed(params, table, ids, {})
     state, back_layer = RECURRENT[kind.stages.encoder](params["encoder"], x, last=True)
     logits, back_head = dense_head(params["decoder"], state, table)
     _, back_loss = cross_entropy(logits, answers - 1, reduction="sum")

@@ -11,7 +11,7 @@ from attention_from_scratch import SASRec
 from attention_from_scratch.models import Pipeline, flow, flow_chart, gru4rec, listing, pipeline
 from attention_from_scratch.models.decoders import STEPS
 from attention_from_scratch.models.fusion import item_table
-from attention_from_scratch.models.pipeline import CHOICES, Stages
+from attention_from_scratch.models.stages import CHOICES, Stages, aggregate, embed, encode
 from attention_from_scratch.tree import tree_leaves
 
 SIZES = {"n_items": 7, "max_len": 6, "dim": 4}
@@ -89,9 +89,9 @@ def test_the_shapes_are_those_of_the_arrays(stages):
     model = Pipeline(**SIZES, **asdict(stages))
     params, ids = model.initial_params(), np.array([[1, 2, 3, 4, 5, 6]])
     table, _ = item_table(params["items"], {})
-    x, _ = pipeline.embed(params, table, ids, {})
-    encoded, _ = pipeline.encode(params["encoder"], x, ids, stages)
-    known, _ = pipeline.aggregate(params["attention"], encoded, ids, stages)
+    x, _ = embed(params, table, ids, {})
+    encoded, _ = encode(params["encoder"], x, ids, stages)
+    known, _ = aggregate(params["attention"], encoded, ids, stages)
     scores = pipeline.next_item_scores(params, ids, stages=stages)
     to_encoder, to_attention, to_aggregation, to_decoder, answer = map(shape_in, chart.arrows)
 

@@ -7,7 +7,7 @@ from itertools import combinations
 import pytest
 
 from attention_from_scratch.models.cases import covering, every_pipeline, model_cases
-from attention_from_scratch.models.pipeline import CHOICES
+from attention_from_scratch.models.stages import CHOICES
 from attention_from_scratch.tree import tree_leaves
 
 CASES = model_cases()

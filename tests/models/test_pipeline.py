@@ -9,7 +9,15 @@ import pytest
 from attention_from_scratch.models import pipeline, sasrec, worked_example
 from attention_from_scratch.models.cases import every_pipeline
 from attention_from_scratch.models.decoders import STEPS
-from attention_from_scratch.models.pipeline import CHOICES, Stages
+from attention_from_scratch.models.stages import (
+    CHOICES,
+    Stages,
+    aggregate,
+    attend,
+    embed,
+    encode,
+    running_mean,
+)
 from attention_from_scratch.models.worked_example import EMBEDDINGS, SEQUENCE
 from attention_from_scratch.ops import causal_mask
 from attention_from_scratch.tree import tree_leaves, tree_map, tree_sum
@@ -165,19 +173,19 @@ def check_stage(op, *inputs, **keywords):
 @every_encoder
 def test_an_encoder_has_the_gradient_of_its_output_whatever_comes_back_at_padding(encoder):
     x, stages = np.random.default_rng(2).standard_normal((3, 5, DIM)), Stages(encoder=encoder)
-    check_stage(pipeline.encode, params_of(stages)["encoder"], x, ids=IDS, stages=stages)
+    check_stage(encode, params_of(stages)["encoder"], x, ids=IDS, stages=stages)
 
 
 def test_so_have_the_stages_before_and_after_it():
     x, context = np.random.default_rng(2).standard_normal((3, 5, DIM)), {"behaviour": BEHAVIOUR}
     params = params_of(Stages())
     tables = {name: params[name] for name in ("positions", "context")}
-    check_stage(pipeline.embed, tables, params["items"]["ids"], ids=IDS, context=context)
+    check_stage(embed, tables, params["items"]["ids"], ids=IDS, context=context)
     for stages in with_encoder("embedding", decoder="dot"):
         attention = params_of(stages)["attention"]
-        check_stage(pipeline.aggregate, attention, x, ids=IDS, stages=stages)
+        check_stage(aggregate, attention, x, ids=IDS, stages=stages)
         if stages.attention != "featurewise":
-            check_stage(pipeline.attend, attention, x, ids=IDS, stages=stages)
+            check_stage(attend, attention, x, ids=IDS, stages=stages)
 
 
 # --- what cannot be seen
@@ -416,7 +424,7 @@ def test_an_embedded_event_is_item_and_position_and_what_else_is_known():
     stages = Stages()
     params = params_of(stages)
     table = params["items"]["ids"]
-    x, _ = pipeline.embed(params, table, IDS, {"behaviour": BEHAVIOUR})
+    x, _ = embed(params, table, IDS, {"behaviour": BEHAVIOUR})
     for user, place in np.ndindex(*IDS.shape):
         item, behaviour = IDS[user, place], BEHAVIOUR[user, place]
         expected = np.zeros(DIM)
@@ -426,7 +434,7 @@ def test_an_embedded_event_is_item_and_position_and_what_else_is_known():
                 expected = expected + params["context"]["behaviour"][behaviour]
         close(x[user, place], expected)
     bare = params_of(stages, positions=False, known=False)
-    x, backward = pipeline.embed(bare, table, IDS, {})
+    x, backward = embed(bare, table, IDS, {})
     close(x, np.where(IDS[..., None], table[IDS], 0))
     grads, _ = backward(x)
     assert grads == {"positions": None, "context": {}}
@@ -498,9 +506,9 @@ def test_attention_is_the_loop_over_the_events_that_each_may_look_at():
         for window in (1, 2, 4) if stages.attention == "local" else (None,):
             stages = replace(stages, window=window)
             params = params_of(stages)
-            output, _ = pipeline.attend(params["attention"], x, IDS, stages)
+            output, _ = attend(params["attention"], x, IDS, stages)
             table, context = params["items"]["ids"], {"behaviour": BEHAVIOUR}
-            embedded, _ = pipeline.embed(params, table, IDS, context)
+            embedded, _ = embed(params, table, IDS, context)
             settings = {"stages": stages, "context": context}
             bare = params | {"items": {"ids": table, "projections": {}}}
             (maps,) = pipeline.attention_maps(bare, IDS, **settings)
@@ -513,7 +521,7 @@ def test_attention_is_the_loop_over_the_events_that_each_may_look_at():
 
 def test_pooled_is_the_mean_of_the_rows_so_far():
     x = np.random.default_rng(0).standard_normal((3, 5, DIM))
-    means, backward = pipeline.running_mean(x, IDS != 0)
+    means, backward = running_mean(x, IDS != 0)
     d_means = np.random.default_rng(1).standard_normal(x.shape)
     d_x = np.zeros_like(x)
     for user, place in np.ndindex(*IDS.shape):
@@ -525,9 +533,9 @@ def test_pooled_is_the_mean_of_the_rows_so_far():
     close(backward(d_means), d_x)
     stages = Stages(encoder="embedding", attention="causal", aggregation="pooled")
     params = params_of(stages)["attention"]
-    rows, _ = pipeline.attend(params, x, IDS, stages)
-    pooled, _ = pipeline.aggregate(params, x, IDS, stages)
-    close(pooled, pipeline.running_mean(rows, IDS != 0)[0])
+    rows, _ = attend(params, x, IDS, stages)
+    pooled, _ = aggregate(params, x, IDS, stages)
+    close(pooled, running_mean(rows, IDS != 0)[0])
     close(pooled[1, -1], rows[1].mean(axis=0))
 
 
@@ -535,7 +543,7 @@ def test_featurewise_attention_weighs_each_feature_over_time():
     stages = Stages(encoder="embedding", attention="featurewise", aggregation="pooled")
     params = params_of(stages)["attention"]
     x = np.random.default_rng(0).standard_normal((3, 5, DIM))
-    output, _ = pipeline.aggregate(params, x, IDS, stages)
+    output, _ = aggregate(params, x, IDS, stages)
     assert output.shape == (3, 1, DIM)
     for user in range(3):
         real = np.flatnonzero(IDS[user])
@@ -592,8 +600,8 @@ def test_the_last_map_is_of_what_the_encoder_says(encoder):
     stages = Stages(encoder=encoder, attention="local", window=3, n_heads=2)
     params = params_of(stages, known=False)
     maps = pipeline.attention_maps(params, IDS, stages=stages)
-    embedded, _ = pipeline.embed(params, params["items"]["ids"], IDS, {})
-    encoded, _ = pipeline.encode(params["encoder"], embedded, IDS, stages)
+    embedded, _ = embed(params, params["items"]["ids"], IDS, {})
+    encoded, _ = encode(params["encoder"], embedded, IDS, stages)
     for user, row in enumerate(IDS):
         _, weights = loop_attention(params["attention"], encoded[user], row, stages)
         close(maps[-1, user][:, row != 0], weights[:, row != 0])
