@@ -35,6 +35,7 @@ from attention_from_scratch.ops import (
     dropout,
     multi_head_attention_weights,
 )
+from attention_from_scratch.ops.contract import check_same_shape
 from attention_from_scratch.tree import Tree
 
 
@@ -198,6 +199,8 @@ def next_item_loss(
         In nats.
     backward : d_output () -> grads
     """
+    if stages.predicts_everywhere:
+        check_same_shape("targets", targets, ids.shape)
     table, back_table = item_table(params["items"], features or {}, keep=keep)
     noise = {"dropout_p": dropout_p, "rng": rng}
     previous = following(ids, targets[:, :-1])  # the true ones, whatever the decoder would say

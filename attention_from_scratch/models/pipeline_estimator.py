@@ -212,6 +212,11 @@ class Pipeline(TrainedRecommender):
             )
         histories = check_histories(histories, self.n_items)
         check_integer("length", length, 1)
+        if self.stages.decoder == "transformer" and length > self.config["n_next"]:
+            raise ValueError(
+                f"length was {length}, but the decoder has learnt {self.config['n_next']} places "
+                "(n_next)"
+            )
         if any(not history.size for history in histories):
             raise ValueError("a history is empty, but a decoder goes on from a last event")
         context = check_context(context, self.config["context"], histories)

@@ -675,3 +675,9 @@ def test_fresh_parameters_have_the_shapes_that_are_written_down():
 def test_choices_that_cannot_be_are_one_error_that_names_them(choices, message):
     with pytest.raises(ValueError, match=f"^{message}"):
         Stages(**choices)
+
+
+def test_a_target_for_the_last_event_alone_is_no_target_for_every_event():
+    stages = Stages()
+    with pytest.raises(ValueError, match=r"^targets has shape \(3, 1\), but must be \(3, 5\)$"):
+        pipeline.next_item_loss(params_of(stages), IDS, NEXT[:, :1], stages=stages)

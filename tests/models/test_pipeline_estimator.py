@@ -395,7 +395,7 @@ def test_the_second_item_depends_on_the_first(monkeypatch):
         (
             {"decoder": "transformer"},
             ([[1]], 3),
-            "3 items ahead were asked for, but the decoder has learnt 2",
+            r"length was 3, but the decoder has learnt 2 places \(n_next\)",
         ),
     ],
 )
