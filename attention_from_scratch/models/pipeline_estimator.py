@@ -1,6 +1,7 @@
 """The pipeline with the interface of a recommender: fit, scores, recommend, and what comes next."""
 
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import asdict
 
 import numpy as np
@@ -123,6 +124,28 @@ class Pipeline(TrainedRecommender):
     def constants(self) -> dict:
         """The feature matrices."""
         return {"features": self.features} if self.features else {}
+
+    def with_features(self, features: Mapping[str, np.ndarray]) -> "Pipeline":
+        """The same trained model, with features that are known of more items than in training.
+
+        For items that come later: train with NaN in their rows, then hand over what they say. Were
+        it in training, where nobody meets them, the model would learn that they are wrong answers.
+
+        Parameters
+        ----------
+        features : name -> (V + 1, F) array
+            Matrices of the same names and widths as before.
+        """
+        features = check_features(features, self.n_items, self.config["dtype"])
+        before, after = (
+            {name: matrix.shape[1] for name, matrix in matrices.items()}
+            for matrices in (self.features, features)
+        )
+        if before != after:
+            raise ValueError(f"features had the widths {after}, but the model has learnt {before}")
+        told = copy(self)
+        told.features = features
+        return told
 
     def initial_params(self):
         """Fresh parameters, drawn from the seed."""

@@ -1,6 +1,6 @@
-"""Applications that the article names (7.2, 7.3): data, models, tables and figures of each.
+"""Applications that the article names (6.1 to 7.3): data, models, tables and figures of each.
 
-    OMP_NUM_THREADS=1 python -m benchmarks.applications decisions
+    OMP_NUM_THREADS=1 python -m benchmarks.applications shop
 
 writes benchmarks/results/applications. A run whose result is there is not repeated, so the command
 can be stopped and started again.
@@ -11,11 +11,17 @@ import os
 import sys
 from pathlib import Path
 
-from benchmarks.applications import decisions, fusion
+from benchmarks.applications import decisions, fusion, news, shop, social
 
 RESULTS = Path(__file__).parents[1] / "results" / "applications"
 QUICK_RESULTS = Path("runs") / "applications-quick"
-APPLICATIONS = {"fusion": fusion.main, "decisions": decisions.main}
+APPLICATIONS = {
+    "shop": shop.main,
+    "news": news.main,
+    "social": social.main,
+    "fusion": fusion.main,
+    "decisions": decisions.main,
+}
 """name -> function of the options (seeds, out, quick, threads, data): returns what to print."""
 
 

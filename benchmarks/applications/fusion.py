@@ -9,7 +9,6 @@ them in training all the same, to show what that does.)
 """
 
 import argparse
-import json
 import platform
 import time
 from collections.abc import Callable, Iterator
@@ -19,7 +18,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from tqdm import tqdm
 
 from attention_from_scratch.data import Split, leave_one_out, read_features, read_interactions
 from attention_from_scratch.evaluation import (
@@ -37,7 +35,7 @@ from attention_from_scratch.models.fusion import item_table
 from attention_from_scratch.plot import save
 from attention_from_scratch.training import available_cores
 from benchmarks.applications.fusion_page import figure, page
-from benchmarks.applications.resuming import check_settings
+from benchmarks.applications.resuming import read_results, run_missing
 
 LEFT_OUT = 0.1  # share of the films
 BORDERS = (0, 10, 50, 200)  # events of a film in training: rare ones have fewer than 10
@@ -190,17 +188,7 @@ def main(options: argparse.Namespace) -> str:
     settings |= {"data": films.name}
     folder = options.out / "fusion"
     folder.mkdir(parents=True, exist_ok=True)
-    missing = []
-    for path, make in jobs(films, settings, folder, options):
-        if path.exists():
-            check_settings(path, settings)
-        else:
-            missing.append((path, make))
-    with tqdm(missing, desc="fusion", unit="run", disable=None if missing else True) as bar:
-        for path, make in bar:
-            bar.set_postfix_str(path.stem)
-            text = json.dumps({"settings": settings, "quick": options.quick} | make(), indent=1)
-            replace_file(path, lambda part, text=text: part.write_text(text + "\n", "utf-8"))
+    run_missing("fusion", jobs(films, settings, folder, options), settings, quick=options.quick)
     return write(folder)
 
 
@@ -318,15 +306,7 @@ def train(films: Films, variant: Variant, settings: dict, seed: int, threads: in
         progress=False,
         **settings["fit"],
     )
-    return told(model, features) if features else model
-
-
-def told(model: Pipeline, features: dict[str, np.ndarray]) -> Pipeline:
-    """The same model, with features that may be known of more items than in training."""
-    other = Pipeline(**model.config, features=features)
-    for name in ("params", "item_counts", "history", "best_epoch", "interrupted"):
-        setattr(other, name, getattr(model, name))
-    return other
+    return model.with_features(features) if features else model
 
 
 # --- what is measured
@@ -434,7 +414,7 @@ def shown(films: Films, film: int) -> dict:
 
 def write(folder: Path) -> str:
     """Page and figure beside the folder, from the files in it; returns the page."""
-    results = [json.loads(path.read_text("utf-8")) for path in sorted(folder.glob("*.json"))]
+    results = read_results(folder)
     text = page(results, list(VARIANTS))
     target = folder.with_suffix(".md")
     replace_file(target, lambda part: part.write_text(text, "utf-8"))

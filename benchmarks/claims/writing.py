@@ -107,9 +107,10 @@ def ranged(values: Sequence[float], digits: str = ".3g") -> str:
 
 
 def mean_and_spread(values: Sequence[float], digits: str = ".3f") -> str:
-    """Mean and standard deviation over seeds: 1.20 ± 0.10."""
-    spread = np.std(values, ddof=1) if len(values) > 1 else float("nan")
-    return f"{np.mean(values):{digits}} ± {spread:{digits}}"
+    """Mean and standard deviation over seeds: 1.20 ± 0.10; of one seed just its value."""
+    if len(values) == 1:
+        return f"{values[0]:{digits}}"
+    return f"{np.mean(values):{digits}} ± {np.std(values, ddof=1):{digits}}"
 
 
 def draw_line(ax, x, middle, low, high, style: dict, label: str | None = None) -> None:

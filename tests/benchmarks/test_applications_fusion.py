@@ -104,7 +104,7 @@ def test_a_model_that_is_told_more_keeps_what_it_has_learnt(films):
     model = Pipeline(N_FILMS, 5, 8, features=fusion.without(features, films.left_out))
     model.fit(films.split.train, epochs=1, progress=False, threads=1)
     scores = model.scores(films.known.histories)
-    later = fusion.told(model, features).scores(films.known.histories)
+    later = model.with_features(features).scores(films.known.histories)
     kept = ~films.left_out
     assert np.array_equal(scores[:, kept], later[:, kept])
     assert np.all(scores[:, films.left_out] == 0)

@@ -190,6 +190,28 @@ def test_without_any_id_items_that_are_alike_are_alike():
     assert len({same[0] for same in kinds}) == 3
 
 
+def test_features_told_after_training_speak_for_items_that_nobody_met():
+    kinds = np.eye(3)[np.arange(N_ITEMS + 1) % 3]
+    unmet = np.arange(N_ITEMS + 1) >= N_ITEMS - 1
+    histories = [history[~unmet[history]] for history in HISTORIES]
+    features = {"kind": np.where(unmet[:, None], np.nan, kinds)}
+    model = fitted(histories, features=features, epochs=2)
+    told = model.with_features({"kind": kinds})
+    before, after = model.scores(histories), told.scores(histories)
+    assert np.array_equal(before[:, ~unmet], after[:, ~unmet])
+    assert np.all(before[:, unmet] == 0)
+    assert np.all(after[:, unmet] != 0)
+    assert not model.features["kind"][unmet].any()  # the model itself stays as it was
+
+
+def test_features_told_after_training_are_those_that_it_has_learnt():
+    model = fitted(features={"kind": np.ones((N_ITEMS + 1, 3))}, epochs=1)
+    with pytest.raises(ValueError, match=r"widths \{'kind': 2\}.*learnt \{'kind': 3\}"):
+        model.with_features({"kind": np.ones((N_ITEMS + 1, 2))})
+    with pytest.raises(ValueError, match=r"has 2 rows"):
+        model.with_features({"kind": np.ones((2, 3))})
+
+
 def test_training_has_the_dropout_that_was_asked_for_and_scores_have_none(noted):
     model = fitted(dropout=0.3, epochs=1)
     assert {call["dropout_p"] for call in noted} == {0.3}
