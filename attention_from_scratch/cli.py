@@ -190,6 +190,9 @@ def train_options(add):
     add("--threads", **count, help="default: all cores; the result is the same on any number")
     add("--out", type=Path, help="folder for the run (default runs/DATA-LOSS-seedN)")
     add("--overwrite", action="store_true", help="replace a model that is there")
+    add(
+        "--fast", action="store_true", help="the fast ops: the same to rounding and dropout's draws"
+    )
 
 
 def run_train(options):

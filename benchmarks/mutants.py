@@ -122,6 +122,20 @@ def classes(targets, n_classes, **keywords):
     return lambda rng: ((rng.standard_normal((*targets.shape, n_classes)), targets), keywords)
 
 
+def table_of(targets, width, n_classes, **keywords):
+    """Vectors of this width, and a table of so many classes, for these targets."""
+    targets = np.array(targets)
+
+    def case(rng):
+        x, weight = (
+            rng.standard_normal((*targets.shape, width)),
+            rng.standard_normal((width, n_classes)),
+        )
+        return (x, weight, targets), keywords
+
+    return case
+
+
 def clicks(*shape, **keywords):
     """Logits of this shape and targets that are 0 or 1, at least one of each."""
 
@@ -197,6 +211,7 @@ CASES = {
     ops.scaled_dot_product_attention: normal((2, 3, 4), (2, 5, 4), (2, 5, 6)),
     ops.multi_head_attention: heads((2, 4, 6), 2),
     ops.cross_entropy: classes(NEXT_ITEMS, 6),
+    ops.linear_cross_entropy: table_of(NEXT_ITEMS, 5, 6),
     ops.binary_cross_entropy_with_logits: clicks(3, 4),
     ops.rnn: sequence(1, 1),
     ops.gru: sequence(3, 1),
@@ -1594,6 +1609,23 @@ def entropy_textbook(
         return d_logits
 
     return ops.cross_entropy(logits, targets, **settings)[0], backward
+
+
+@wrong(ops.linear_cross_entropy, "not_divided", "second")
+def catalogue_sum(x, weight, targets, **options):
+    """The mean forward, the sum backward, through the table as well."""
+    loss, _ = ops.linear_cross_entropy(x, weight, targets, **options)
+    if takes_mean(options):
+        options = options | {"reduction": "sum"}
+    return loss, ops.linear_cross_entropy(x, weight, targets, **options)[1]
+
+
+@wrong(ops.linear_cross_entropy, "d_output_ignored", "second")
+def catalogue_in_one_sweep(x, weight, targets, **options):
+    """The gradient is made with the loss, and d_output comes too late."""
+    loss, back = ops.linear_cross_entropy(x, weight, targets, **options)
+    gradients = back()
+    return loss, lambda d_output=1.0: gradients
 
 
 @wrong(ops.cross_entropy, "d_output_ignored", "second")

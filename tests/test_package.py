@@ -13,7 +13,7 @@ import attention_from_scratch as afs
 
 PACKAGE = "attention_from_scratch"
 FOLDER = Path(afs.__file__).parent
-ROOMS = ("ops", "verify", "models", "training", "data", "evaluation", "plot")
+ROOMS = ("ops", "fast", "verify", "models", "training", "data", "evaluation", "plot")
 
 
 def python(code):
@@ -73,12 +73,13 @@ def rooms_entered_by(room):
 # What each room may lean on, from the ground up.
 BELOW = {
     "ops": set(),
+    "fast": {"ops"},
     "verify": {"ops", "tree"},
     "data": set(),
     "evaluation": set(),
     "plot": {"files"},
     "training": {"files", "tree", "evaluation", "data"},
-    "models": {"files", "ops", "verify", "training", "evaluation", "data", "tree"},
+    "models": {"files", "ops", "fast", "verify", "training", "evaluation", "data", "tree"},
 }
 
 

@@ -282,9 +282,9 @@ class BPR(TrainedRecommender):
             raise
 
     def batches(
-        self, sequences, batch_size, epoch, *, context=None, wanted=None
+        self, sequences, batch_size, epoch, *, context=None, wanted=None, pool=1
     ) -> Iterator[list[Triples]]:
-        """Batches of one epoch: each event once, in an order drawn anew."""
+        """Batches of one epoch: each event once, in an order drawn anew; none has a length."""
         rng = self.stream("order", epoch)
         users = np.repeat(np.arange(len(sequences)), [len(sequence) for sequence in sequences])
         positives = np.concatenate(sequences)

@@ -8,20 +8,14 @@ import math
 
 import numpy as np
 
+from attention_from_scratch import fast
+from attention_from_scratch import ops as plain
 from attention_from_scratch.models.transformer import (
     attention_maps_of,
     init_block,
     init_norm,
+    last_state,
     transformer_encoder,
-)
-from attention_from_scratch.ops import (
-    binary_cross_entropy_with_logits,
-    causal_mask,
-    cross_entropy,
-    dropout,
-    embedding,
-    linear,
-    padding_mask,
 )
 from attention_from_scratch.tree import Tree
 
@@ -49,7 +43,7 @@ def init_params(rng, *, n_items, max_len, dim, n_blocks, norm="pre", dtype="floa
     }
 
 
-def embed(params: Tree, ids: np.ndarray, *, dropout_p=0.0, rng=None):
+def embed(params: Tree, ids: np.ndarray, *, dropout_p=0.0, rng=None, ops=plain):
     """sqrt(D) * item + position; exactly 0 where there is no event.
 
     Positions are counted from the end: the last event always has the last position.
@@ -61,9 +55,9 @@ def embed(params: Tree, ids: np.ndarray, *, dropout_p=0.0, rng=None):
     """
     length, dim = ids.shape[-1], params["items"].shape[-1]
     real = (ids != 0)[..., None]
-    items, back_items = embedding(ids, params["items"])
+    items, back_items = ops.embedding(ids, params["items"])
     positions = params["positions"][-length:]
-    noisy, back_dropout = dropout(math.sqrt(dim) * items + positions, p=dropout_p, rng=rng)
+    noisy, back_dropout = ops.dropout(math.sqrt(dim) * items + positions, p=dropout_p, rng=rng)
     output = np.where(real, noisy, 0)
 
     def backward(d_output):
@@ -83,7 +77,9 @@ def encode(
     norm="pre",
     mask_padding=True,
     dropout_p=0.0,
+    attention_dropout_p=None,
     rng=None,
+    ops=plain,
 ):
     """What the model knows after each event: (B, L) ids -> (B, L, D).
 
@@ -97,8 +93,11 @@ def encode(
     mask_padding : bool
         Hide padding from attention and keep its rows at 0. False only for weights from code that
         lets events attend to padding, such as pmixer/SASRec.pytorch.
-    dropout_p, rng
-        As in `dropout`: on the embeddings, the attention weights and the feed-forward layers.
+    dropout_p, attention_dropout_p, rng
+        As in `dropout`: on the embeddings and the feed-forward layers, and on the attention
+        weights, where None means dropout_p too.
+    ops : module
+        `attention_from_scratch.ops`, or `fast`, whose ops have the same names.
 
     Returns
     -------
@@ -108,11 +107,13 @@ def encode(
     n_positions = len(params["positions"])
     if ids.ndim != 2 or not 1 <= ids.shape[1] <= n_positions:
         raise ValueError(f"ids has shape {ids.shape}, but must be (B, 1..{n_positions})")
-    settings = block_settings(ids, n_heads, mask_padding) | {"dropout_p": dropout_p, "rng": rng}
+    noise = {"dropout_p": dropout_p, "rng": rng, "ops": ops}
+    settings = block_settings(ids, n_heads, mask_padding, ops) | noise
+    settings["attention_dropout_p"] = attention_dropout_p
     real = (ids != 0)[..., None] | (not mask_padding)
     stack = {"blocks": params["blocks"], "norm": params["norm"]}
 
-    x, back_embed = embed(params, ids, dropout_p=dropout_p, rng=rng)
+    x, back_embed = embed(params, ids, **noise)
     output, back_encoder = transformer_encoder(stack, x, real=real, norm=norm, **settings)
 
     def backward(d_output):
@@ -122,15 +123,15 @@ def encode(
     return output, backward
 
 
-def block_settings(ids, n_heads, mask_padding=True) -> dict:
+def block_settings(ids, n_heads, mask_padding=True, ops=plain) -> dict:
     """Heads, mask (an event sees itself and those before it, never padding) and eps."""
-    mask = causal_mask(ids.shape[-1])
+    mask = ops.causal_mask(ids.shape[-1])
     if mask_padding:
-        mask = mask & padding_mask(ids)
+        mask = mask & ops.padding_mask(ids)
     return {"n_heads": n_heads, "mask": mask, "eps": EPS}
 
 
-def catalogue_loss(params: Tree, ids, targets, *, total=None, **settings):
+def catalogue_loss(params: Tree, ids, targets, *, total=None, ops=plain, **settings):
     """Softmax cross-entropy of each next event over the whole catalogue.
 
     The decoder is the item table itself: the logit of item v is hidden . items[v].
@@ -143,21 +144,22 @@ def catalogue_loss(params: Tree, ids, targets, *, total=None, **settings):
     total : int or None
         What the sum of the losses is divided by; None: the number of targets.
     **settings
-        n_heads, norm, dropout_p, rng of `encode`.
+        n_heads, norm, ops and what else `encode` takes.
 
     Returns
     -------
     output : ()
     backward : d_output () -> grads
     """
-    hidden, back_encode = encode(params, ids, **settings)
+    hidden, back_encode = encode(params, ids, ops=ops, **settings)
     wanted = np.nonzero(targets)  # N places in (B, L)
-    logits, back_linear = linear(hidden[wanted], params["items"][1:].T)
-    loss, back_loss = cross_entropy(logits, targets[wanted] - 1, reduction="sum")
+    loss, back_loss = ops.linear_cross_entropy(
+        hidden[wanted], params["items"][1:].T, targets[wanted] - 1, reduction="sum"
+    )
     total = max(len(wanted[0]) if total is None else int(total), 1)
 
     def backward(d_output=1.0):
-        d_wanted, d_table, _ = back_linear(back_loss(d_output / total))
+        d_wanted, d_table = back_loss(d_output / total)
         grads = back_encode(scatter(d_wanted, wanted, hidden))
         grads["items"][1:] += d_table.T
         return grads
@@ -165,7 +167,7 @@ def catalogue_loss(params: Tree, ids, targets, *, total=None, **settings):
     return loss / total, backward
 
 
-def sampled_loss(params: Tree, ids, targets, negatives, *, total=None, **settings):
+def sampled_loss(params: Tree, ids, targets, negatives, *, total=None, ops=plain, **settings):
     """Binary cross-entropy: the next event should score high, sampled items low.
 
     Parameters
@@ -176,15 +178,15 @@ def sampled_loss(params: Tree, ids, targets, negatives, *, total=None, **setting
     Other parameters and returns as in `catalogue_loss`. The sum over a position's 1 + K terms
     counts as one target, as in the paper, section III-E.
     """
-    hidden, back_encode = encode(params, ids, **settings)
+    hidden, back_encode = encode(params, ids, ops=ops, **settings)
     wanted = np.nonzero(targets)  # N places in (B, L)
     candidates = np.concatenate([targets[wanted][:, None], negatives[wanted]], axis=1)  # (N, 1+K)
-    vectors, back_vectors = embedding(candidates, params["items"])  # (N, 1 + K, D)
+    vectors, back_vectors = ops.embedding(candidates, params["items"])  # (N, 1 + K, D)
     query = hidden[wanted][:, None]  # (N, 1, D)
     logits = (vectors * query).sum(axis=-1)  # (N, 1 + K)
     labels = np.zeros_like(logits)
     labels[:, 0] = 1
-    loss, back_loss = binary_cross_entropy_with_logits(logits, labels, reduction="sum")
+    loss, back_loss = ops.binary_cross_entropy_with_logits(logits, labels, reduction="sum")
     total = max(len(wanted[0]) if total is None else int(total), 1)
 
     def backward(d_output=1.0):
@@ -208,9 +210,24 @@ def scatter(rows, where, like):
 def next_item_scores(params: Tree, ids: np.ndarray, **settings) -> np.ndarray:
     """Score of every item as the event after the last: (B, V + 1), -inf for padding."""
     hidden, _ = encode(params, ids, **settings)
-    scores = hidden[:, -1] @ params["items"].T
+    return scores_of(hidden[:, -1], params)
+
+
+def scores_of(state: np.ndarray, params: Tree) -> np.ndarray:
+    """A state against every item: (B, D) -> (B, V + 1)."""
+    scores = state @ params["items"].T
     scores[:, 0] = -np.inf
     return scores
+
+
+def fast_scores(params: Tree, ids, *, n_heads, norm="pre", mask_padding=True) -> np.ndarray:
+    """`next_item_scores` of the fast ops, the last block at the last position only."""
+    real = (ids != 0)[..., None] | (not mask_padding)
+    settings = block_settings(ids, n_heads, mask_padding, fast) | {"real": real, "norm": norm}
+    seen = fast.padding_mask(ids) if mask_padding else fast.Mask()
+    stack = {"blocks": params["blocks"], "norm": params["norm"]}
+    x, _ = embed(params, ids, ops=fast)
+    return scores_of(last_state(stack, x, last_mask=seen, ops=fast, **settings), params)
 
 
 def attention_maps(

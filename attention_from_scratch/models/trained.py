@@ -53,7 +53,7 @@ class TrainedRecommender(Recommender):
         """Fresh parameters, drawn from the seed."""
         raise NotImplementedError
 
-    def batches(self, sequences, batch_size, epoch, *, context, wanted):
+    def batches(self, sequences, batch_size, epoch, *, context, wanted, pool):
         """Batches of one epoch, as `train` wants them; their order is drawn anew each time."""
         raise NotImplementedError
 
@@ -89,6 +89,7 @@ class TrainedRecommender(Recommender):
         evaluate_every: int = 5,
         patience: int | None = 50,
         batch_size: int = 128,
+        pool: int = 1,
         lr: float = 1e-3,
         betas: tuple[float, float] = (0.9, 0.98),
         weight_decay: float = 0.0,
@@ -115,6 +116,9 @@ class TrainedRecommender(Recommender):
             How the validation event is ranked; None: in the whole catalogue, seen items left out.
         batch_size : int
             Users in a step.
+        pool : int
+            Of so many batches the users are sorted by length before they are cut into batches, so
+            that less padding is computed: faster, but users of like length meet in a step.
         lr, betas, weight_decay, clip
             Of `Adam` and `clip_gradients`.
         epochs, evaluate_every, threads, progress
@@ -142,6 +146,7 @@ class TrainedRecommender(Recommender):
             check_integer("batch_size", batch_size, 1),
             context={name: [column[user] for user in users] for name, column in context.items()},
             wanted=None if wanted is None else [wanted[user] for user in users],
+            pool=check_integer("pool", pool, 1),
         )
         result = train(
             self.loss,

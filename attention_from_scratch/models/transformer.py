@@ -2,24 +2,19 @@
 
 import numpy as np
 
-from attention_from_scratch.ops import (
-    dropout,
-    layer_norm,
-    multi_head_attention,
-    multi_head_attention_weights,
-    relu,
-)
-from attention_from_scratch.ops.linear import project
+from attention_from_scratch import ops as plain
 from attention_from_scratch.tree import Tree
 
 
-def feed_forward(params: Tree, x: np.ndarray, *, dropout_p: float = 0.0, rng=None):
+def feed_forward(params: Tree, x: np.ndarray, *, dropout_p: float = 0.0, rng=None, ops=plain):
     """relu(x W_up + b_up) W_down + b_down, at each position by itself.
 
     Parameters
     ----------
     params : {"up": {"weight": (D, D_hidden), "bias"}, "down": {"weight": (D_hidden, D), "bias"}}
     x : (..., L, D)
+    ops : module
+        `attention_from_scratch.ops`, or `fast`, whose ops have the same names.
 
     Returns
     -------
@@ -28,11 +23,11 @@ def feed_forward(params: Tree, x: np.ndarray, *, dropout_p: float = 0.0, rng=Non
 
     Source: Kang & McAuley (2018), section III-B: two convolutions of width 1 are two linear maps.
     """
-    hidden, back_up = project(params["up"], x)
-    active, back_relu = relu(hidden)
-    kept, back_dropout = dropout(active, p=dropout_p, rng=rng)
-    down, back_down = project(params["down"], kept)
-    output, back_last_dropout = dropout(down, p=dropout_p, rng=rng)
+    hidden, back_up = ops.project(params["up"], x)
+    active, back_relu = ops.relu(hidden)
+    kept, back_dropout = ops.dropout(active, p=dropout_p, rng=rng)
+    down, back_down = ops.project(params["down"], kept)
+    output, back_last_dropout = ops.dropout(down, p=dropout_p, rng=rng)
 
     def backward(d_output):
         d_down_params, d_kept = back_down(back_last_dropout(d_output))
@@ -42,7 +37,15 @@ def feed_forward(params: Tree, x: np.ndarray, *, dropout_p: float = 0.0, rng=Non
     return output, backward
 
 
-def pre_norm_block(params: Tree, x: np.ndarray, *, n_heads, mask, dropout_p=0.0, rng=None, eps):
+def noises(dropout_p=0.0, attention_dropout_p=None, rng=None) -> tuple[dict, dict]:
+    """Dropout on the attention weights and elsewhere; None: on the weights as elsewhere."""
+    on_weights = dropout_p if attention_dropout_p is None else attention_dropout_p
+    return {"dropout_p": on_weights, "rng": rng}, {"dropout_p": dropout_p, "rng": rng}
+
+
+def pre_norm_block(
+    params: Tree, x: np.ndarray, *, n_heads, mask, eps, memory=None, ops=plain, **noise
+):
     """x + attention(normalize(x)), then x + feed_forward(normalize(x)).
 
     The residual path carries x unchanged from the first block to the last.
@@ -51,10 +54,16 @@ def pre_norm_block(params: Tree, x: np.ndarray, *, n_heads, mask, dropout_p=0.0,
     ----------
     params : {"attention_norm", "attention", "feed_forward_norm", "feed_forward"}
     x : (B, L, D)
-    n_heads, mask, dropout_p, rng
+    n_heads, mask
         As in `multi_head_attention`.
     eps : float
         Of the layer norms.
+    memory : (B, L', D) or None
+        What is attended to, if not x; it gets no gradient.
+    ops : module
+        `attention_from_scratch.ops`, or `fast`.
+    **noise
+        dropout_p, attention_dropout_p, rng as in `noises`.
 
     Returns
     -------
@@ -63,14 +72,17 @@ def pre_norm_block(params: Tree, x: np.ndarray, *, n_heads, mask, dropout_p=0.0,
 
     Source: Xiong et al., On Layer Normalization in the Transformer Architecture (2020), fig. 1b.
     """
-    noise = {"dropout_p": dropout_p, "rng": rng}
-    normed, back_norm = normalize(params["attention_norm"], x, eps)
-    attended, back_attention = multi_head_attention(
-        params["attention"], normed, normed, normed, n_heads=n_heads, mask=mask, **noise
+    in_attention, elsewhere = noises(**noise)
+    normed, back_norm = normalize(params["attention_norm"], x, eps, ops)
+    seen = normed if memory is None else normalize(params["attention_norm"], memory, eps, ops)[0]
+    attended, back_attention = ops.multi_head_attention(
+        params["attention"], normed, seen, seen, n_heads=n_heads, mask=mask, **in_attention
     )
     middle = x + attended
-    normed_middle, back_middle_norm = normalize(params["feed_forward_norm"], middle, eps)
-    fed, back_feed_forward = feed_forward(params["feed_forward"], normed_middle, **noise)
+    normed_middle, back_middle_norm = normalize(params["feed_forward_norm"], middle, eps, ops)
+    fed, back_feed_forward = feed_forward(
+        params["feed_forward"], normed_middle, **elsewhere, ops=ops
+    )
     output = middle + fed
 
     def backward(d_output):
@@ -85,7 +97,9 @@ def pre_norm_block(params: Tree, x: np.ndarray, *, n_heads, mask, dropout_p=0.0,
     return output, backward
 
 
-def paper_block(params: Tree, x: np.ndarray, *, n_heads, mask, dropout_p=0.0, rng=None, eps):
+def paper_block(
+    params: Tree, x: np.ndarray, *, n_heads, mask, eps, memory=None, ops=plain, **noise
+):
     """q + attention(q, x, x) with q = normalize(x), then f + feed_forward(f) with f = normalize(.).
 
     SASRec as its authors' code has it. It differs from `pre_norm_block` in three places: only
@@ -95,14 +109,17 @@ def paper_block(params: Tree, x: np.ndarray, *, n_heads, mask, dropout_p=0.0, rn
 
     Source: Kang & McAuley, SASRec (2018), section III; code kang205/SASRec, modules.py.
     """
-    noise = {"dropout_p": dropout_p, "rng": rng}
-    query, back_norm = normalize(params["attention_norm"], x, eps)
-    attended, back_attention = multi_head_attention(
-        params["attention"], query, x, x, n_heads=n_heads, mask=mask, **noise
+    in_attention, elsewhere = noises(**noise)
+    query, back_norm = normalize(params["attention_norm"], x, eps, ops)
+    seen = x if memory is None else memory
+    attended, back_attention = ops.multi_head_attention(
+        params["attention"], query, seen, seen, n_heads=n_heads, mask=mask, **in_attention
     )
     middle = query + attended
-    normed_middle, back_middle_norm = normalize(params["feed_forward_norm"], middle, eps)
-    fed, back_feed_forward = feed_forward(params["feed_forward"], normed_middle, **noise)
+    normed_middle, back_middle_norm = normalize(params["feed_forward_norm"], middle, eps, ops)
+    fed, back_feed_forward = feed_forward(
+        params["feed_forward"], normed_middle, **elsewhere, ops=ops
+    )
     output = normed_middle + fed
 
     def backward(d_output):
@@ -116,20 +133,23 @@ def paper_block(params: Tree, x: np.ndarray, *, n_heads, mask, dropout_p=0.0, rn
     return output, backward
 
 
-def post_norm_block(params: Tree, x: np.ndarray, *, n_heads, mask, dropout_p=0.0, rng=None, eps):
+def post_norm_block(
+    params: Tree, x: np.ndarray, *, n_heads, mask, eps, memory=None, ops=plain, **noise
+):
     """normalize(x + attention(x)), then normalize(y + feed_forward(y)): the original Transformer.
 
     Parameters and returns as in `pre_norm_block`.
 
     Source: Vaswani et al. (2017), section 3.1; Xiong et al. (2020), fig. 1a.
     """
-    noise = {"dropout_p": dropout_p, "rng": rng}
-    attended, back_attention = multi_head_attention(
-        params["attention"], x, x, x, n_heads=n_heads, mask=mask, **noise
+    in_attention, elsewhere = noises(**noise)
+    seen = x if memory is None else memory
+    attended, back_attention = ops.multi_head_attention(
+        params["attention"], x, seen, seen, n_heads=n_heads, mask=mask, **in_attention
     )
-    middle, back_norm = normalize(params["attention_norm"], x + attended, eps)
-    fed, back_feed_forward = feed_forward(params["feed_forward"], middle, **noise)
-    output, back_last_norm = normalize(params["feed_forward_norm"], middle + fed, eps)
+    middle, back_norm = normalize(params["attention_norm"], x + attended, eps, ops)
+    fed, back_feed_forward = feed_forward(params["feed_forward"], middle, **elsewhere, ops=ops)
+    output, back_last_norm = normalize(params["feed_forward_norm"], middle + fed, eps, ops)
 
     def backward(d_output):
         grads = {}
@@ -150,9 +170,9 @@ def decoder_block(
     n_heads,
     mask,
     memory_mask,
-    dropout_p=0.0,
-    rng=None,
     eps,
+    ops=plain,
+    **noise,
 ):
     """x + attention(x), then + attention to the memory, then + feed_forward; each normalises first.
 
@@ -167,7 +187,7 @@ def decoder_block(
     x : (B, M, D)
     memory : (B, L, D)
     mask, memory_mask : bool, broadcast to (B, M, M) and (B, M, L)
-    n_heads, dropout_p, rng, eps
+    n_heads, eps, ops, **noise
         As in `pre_norm_block`.
 
     Returns
@@ -177,25 +197,27 @@ def decoder_block(
 
     Source: Vaswani et al. (2017), section 3.1, with the norms where Xiong et al. (2020) have them.
     """
-    noise = {"dropout_p": dropout_p, "rng": rng}
-    normed, back_norm = normalize(params["attention_norm"], x, eps)
-    attended, back_attention = multi_head_attention(
-        params["attention"], normed, normed, normed, n_heads=n_heads, mask=mask, **noise
+    in_attention, elsewhere = noises(**noise)
+    normed, back_norm = normalize(params["attention_norm"], x, eps, ops)
+    attended, back_attention = ops.multi_head_attention(
+        params["attention"], normed, normed, normed, n_heads=n_heads, mask=mask, **in_attention
     )
     heard = x + attended
-    normed_heard, back_memory_norm = normalize(params["memory_norm"], heard, eps)
-    remembered, back_memory = multi_head_attention(
+    normed_heard, back_memory_norm = normalize(params["memory_norm"], heard, eps, ops)
+    remembered, back_memory = ops.multi_head_attention(
         params["memory_attention"],
         normed_heard,
         memory,
         memory,
         n_heads=n_heads,
         mask=memory_mask,
-        **noise,
+        **in_attention,
     )
     middle = heard + remembered
-    normed_middle, back_middle_norm = normalize(params["feed_forward_norm"], middle, eps)
-    fed, back_feed_forward = feed_forward(params["feed_forward"], normed_middle, **noise)
+    normed_middle, back_middle_norm = normalize(params["feed_forward_norm"], middle, eps, ops)
+    fed, back_feed_forward = feed_forward(
+        params["feed_forward"], normed_middle, **elsewhere, ops=ops
+    )
     output = middle + fed
 
     def backward(d_output):
@@ -224,7 +246,7 @@ ATTENDS = {
 }
 
 
-def transformer_encoder(params: Tree, x: np.ndarray, *, real, norm: str, **settings):
+def transformer_encoder(params: Tree, x: np.ndarray, *, real, norm: str, ops=plain, **settings):
     """Block after block, and a last norm; between blocks, rows that are not real are 0.
 
     Parameters
@@ -236,7 +258,7 @@ def transformer_encoder(params: Tree, x: np.ndarray, *, real, norm: str, **setti
     norm : "pre", "post" or "paper"
         Which of `BLOCKS`.
     **settings
-        n_heads, mask, dropout_p, rng, eps of the block.
+        n_heads, mask, eps and noise of the block.
 
     Returns
     -------
@@ -245,10 +267,10 @@ def transformer_encoder(params: Tree, x: np.ndarray, *, real, norm: str, **setti
     """
     back_blocks = []
     for block_params in params["blocks"]:
-        x, back_block = BLOCKS[norm](block_params, x, **settings)
+        x, back_block = BLOCKS[norm](block_params, x, ops=ops, **settings)
         x = np.where(real, x, 0)
         back_blocks.append(back_block)
-    output, back_norm = normalize(params["norm"], x, settings["eps"])
+    output, back_norm = normalize(params["norm"], x, settings["eps"], ops)
 
     def backward(d_output):
         d_norm, d_x = back_norm(d_output)
@@ -261,6 +283,27 @@ def transformer_encoder(params: Tree, x: np.ndarray, *, real, norm: str, **setti
     return output, backward
 
 
+def last_state(
+    params: Tree, x: np.ndarray, *, real, norm: str, mask, last_mask, **settings
+) -> np.ndarray:
+    """What `transformer_encoder` says at the last position, (B, D), and nothing else: for scoring.
+
+    The last block has one query a user; what it attends to is all that the blocks before it say.
+
+    Parameters
+    ----------
+    last_mask : of the last query, broadcasts to (B, 1, L)
+        Other parameters as in `transformer_encoder`.
+    """
+    *blocks, last = params["blocks"]
+    for block_params in blocks:
+        x, _ = BLOCKS[norm](block_params, x, mask=mask, **settings)
+        x = np.where(real, x, 0)
+    state, _ = BLOCKS[norm](last, x[:, -1:], memory=x, mask=last_mask, **settings)
+    output, _ = normalize(params["norm"], state, settings["eps"])
+    return output[:, 0]
+
+
 def attention_maps_of(blocks, x: np.ndarray, *, real, norm: str, **settings) -> list[np.ndarray]:
     """Who attends to whom in each block of `transformer_encoder`: each (B, H, L, L)."""
     maps = []
@@ -268,16 +311,16 @@ def attention_maps_of(blocks, x: np.ndarray, *, real, norm: str, **settings) -> 
         normed, _ = normalize(params["attention_norm"], x, settings["eps"])
         query, key = ATTENDS[norm](x, normed)
         heads = {"n_heads": settings["n_heads"], "mask": settings["mask"]}
-        weights, _ = multi_head_attention_weights(params["attention"], query, key, **heads)
+        weights, _ = plain.multi_head_attention_weights(params["attention"], query, key, **heads)
         maps.append(weights)
         x, _ = BLOCKS[norm](params, x, **settings)
         x = np.where(real, x, 0)
     return maps
 
 
-def normalize(params: Tree, x: np.ndarray, eps: float):
+def normalize(params: Tree, x: np.ndarray, eps: float, ops=plain):
     """`layer_norm` over a tree: backward gives grads, d_x."""
-    output, back_layer_norm = layer_norm(x, **params, eps=eps)
+    output, back_layer_norm = ops.layer_norm(x, **params, eps=eps)
 
     def backward(d_output):
         d_x, d_weight, d_bias = back_layer_norm(d_output)

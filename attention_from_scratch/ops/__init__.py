@@ -18,8 +18,12 @@ from attention_from_scratch.ops.attention import (
 from attention_from_scratch.ops.dropout import dropout
 from attention_from_scratch.ops.embedding import embedding
 from attention_from_scratch.ops.layer_norm import layer_norm
-from attention_from_scratch.ops.linear import linear
-from attention_from_scratch.ops.losses import binary_cross_entropy_with_logits, cross_entropy
+from attention_from_scratch.ops.linear import linear, project
+from attention_from_scratch.ops.losses import (
+    binary_cross_entropy_with_logits,
+    cross_entropy,
+    linear_cross_entropy,
+)
 from attention_from_scratch.ops.masks import causal_mask, local_mask, padding_mask
 from attention_from_scratch.ops.recurrent import gru, lstm, rnn
 from attention_from_scratch.ops.softmax import log_softmax, softmax
@@ -37,12 +41,14 @@ __all__ = [
     "gru",
     "layer_norm",
     "linear",
+    "linear_cross_entropy",
     "local_mask",
     "log_softmax",
     "lstm",
     "multi_head_attention",
     "multi_head_attention_weights",
     "padding_mask",
+    "project",
     "relu",
     "rnn",
     "scaled_dot_product_attention",

@@ -47,9 +47,7 @@ def attention_weights(query, key, *, mask=None, scale=None):
 
     Source: Vaswani et al., Attention Is All You Need (2017), eq. (1).
     """
-    check_floats(query=query, key=key)
-    check_matrix(query=query, key=key)
-    check_width("key", key, query.shape[-1], f"{query.shape[-1]} long, as query is {query.shape}")
+    check_compared(query, key)
     scale = 1 / math.sqrt(query.shape[-1]) if scale is None else float(scale)
 
     scores = scale * (query @ transpose(key))
@@ -95,13 +93,7 @@ def scaled_dot_product_attention(
 
     Source: Vaswani et al. (2017), eq. (1).
     """
-    check_floats(query=query, key=key, value=value)
-    check_matrix(value=value)
-    if value.shape[-2] != key.shape[-2]:
-        raise ValueError(
-            f"value has {value.shape[-2]} positions {value.shape}, "
-            f"but key has {key.shape[-2]} {key.shape}"
-        )
+    check_attended(query, key, value)
 
     weights, back_weights = attention_weights(query, key, mask=mask, scale=scale)
     kept, back_dropout = dropout(weights, p=dropout_p, rng=rng, keep=keep)
@@ -118,7 +110,19 @@ def scaled_dot_product_attention(
 
 
 def multi_head_attention(
-    params, query, key, value, *, n_heads, mask=None, scale=None, dropout_p=0.0, rng=None, keep=None
+    params,
+    query,
+    key,
+    value,
+    *,
+    n_heads,
+    mask=None,
+    scale=None,
+    dropout_p=0.0,
+    rng=None,
+    keep=None,
+    project=project,
+    attention=scaled_dot_product_attention,
 ):
     """Attend H times in parallel, each head in its own slice of projected queries, keys, values.
 
@@ -141,6 +145,8 @@ def multi_head_attention(
         1 / sqrt(D / H) if None.
     dropout_p, rng, keep
         As in `scaled_dot_product_attention`; keep is (..., H, L_query, L_key).
+    project, attention
+        The ops that it is made of; `fast` has its own.
 
     Returns
     -------
@@ -153,7 +159,7 @@ def multi_head_attention(
     projected_key, back_key = project(params["key"], key)
     projected_value, back_value = project(params["value"], value)
 
-    heads, back_attention = scaled_dot_product_attention(
+    heads, back_attention = attention(
         split_heads(projected_query, n_heads),
         split_heads(projected_key, n_heads),
         split_heads(projected_value, n_heads),
@@ -225,3 +231,21 @@ def over_heads(mask):
     if getattr(mask, "ndim", 0) <= 2:
         return mask
     return mask[..., None, :, :]
+
+
+def check_compared(query, key):
+    """Raise unless queries can be compared with keys."""
+    check_floats(query=query, key=key)
+    check_matrix(query=query, key=key)
+    check_width("key", key, query.shape[-1], f"{query.shape[-1]} long, as query is {query.shape}")
+
+
+def check_attended(query, key, value):
+    """Raise unless there is a value for each key."""
+    check_floats(query=query, key=key, value=value)
+    check_matrix(value=value)
+    if value.shape[-2] != key.shape[-2]:
+        raise ValueError(
+            f"value has {value.shape[-2]} positions {value.shape}, "
+            f"but key has {key.shape[-2]} {key.shape}"
+        )

@@ -33,14 +33,7 @@ def embedding(ids, weight, *, padding_id=0):
     TypeError, ValueError
         Ids that are no integers, or have no row.
     """
-    check_floats(weight=weight)
-    ids = np.asarray(ids)
-    if weight.ndim != 2:
-        raise ValueError(f"weight has shape {weight.shape}, but must be (rows, width)")
-    check_ids("ids", ids, len(weight), f"weight has {len(weight)} rows")
-    if padding_id is not None and not 0 <= padding_id < len(weight):
-        raise ValueError(f"padding_id was {padding_id}, but must be None or 0..{len(weight) - 1}")
-
+    ids = check_table(ids, weight, padding_id)
     output = weight[ids]
     if padding_id is not None:
         output = np.where((ids != padding_id)[..., None], output, 0)
@@ -54,3 +47,15 @@ def embedding(ids, weight, *, padding_id=0):
         return d_weight
 
     return output, backward
+
+
+def check_table(ids, weight, padding_id):
+    """The ids as an array, if each of them has a row."""
+    check_floats(weight=weight)
+    ids = np.asarray(ids)
+    if weight.ndim != 2:
+        raise ValueError(f"weight has shape {weight.shape}, but must be (rows, width)")
+    check_ids("ids", ids, len(weight), f"weight has {len(weight)} rows")
+    if padding_id is not None and not 0 <= padding_id < len(weight):
+        raise ValueError(f"padding_id was {padding_id}, but must be None or 0..{len(weight) - 1}")
+    return ids

@@ -35,14 +35,8 @@ def layer_norm(x, weight, bias, *, eps=1e-5):
 
     Source: Ba, Kiros & Hinton, Layer Normalization (2016), eq. (4).
     """
-    check_floats(x=x, weight=weight, bias=bias)
-    if x.ndim == 0:
-        raise ValueError("x has no axis, but must be (..., D)")
-    width = x.shape[-1]
+    check_features(x, weight, bias)
     eps = float(eps)
-    for name, array in (("weight", weight), ("bias", bias)):
-        if array is not None and array.shape != (width,):
-            raise ValueError(f"{name} has shape {array.shape}, but x {x.shape} needs ({width},)")
 
     centred = x - x.mean(axis=-1, keepdims=True)
     deviation = np.sqrt((centred * centred).mean(axis=-1, keepdims=True) + eps)
@@ -60,3 +54,14 @@ def layer_norm(x, weight, bias, *, eps=1e-5):
         return d_x / deviation, d_weight, d_bias
 
     return output, backward
+
+
+def check_features(x, weight, bias):
+    """Raise unless weight and bias have a number for each feature of x."""
+    check_floats(x=x, weight=weight, bias=bias)
+    if x.ndim == 0:
+        raise ValueError("x has no axis, but must be (..., D)")
+    width = x.shape[-1]
+    for name, array in (("weight", weight), ("bias", bias)):
+        if array is not None and array.shape != (width,):
+            raise ValueError(f"{name} has shape {array.shape}, but x {x.shape} needs ({width},)")

@@ -33,19 +33,12 @@ def linear(x, weight, bias=None):
     TypeError, ValueError
         Mixed dtypes; a width that does not fit.
     """
-    check_floats(x=x, weight=weight, bias=bias)
-    if weight.ndim != 2:
-        raise ValueError(f"weight has shape {weight.shape}, but must be (in, out)")
-    n_in, n_out = weight.shape
-    check_width("x", x, n_in, f"{n_in} long, as weight is {weight.shape}")
-    if bias is not None and bias.shape != (n_out,):
-        raise ValueError(f"bias has shape {bias.shape}, but weight {weight.shape} needs ({n_out},)")
-
+    check_map(x, weight, bias)
     output = x @ weight if bias is None else x @ weight + bias
 
     def backward(d_output):
         check_d_output(d_output, output)
-        positions = int(np.prod(x.shape[:-1]))
+        positions, (n_in, n_out) = int(np.prod(x.shape[:-1])), weight.shape
         d_rows = d_output.reshape(positions, n_out)
         d_x = d_output @ weight.T
         d_weight = x.reshape(positions, n_in).T @ d_rows
@@ -55,7 +48,7 @@ def linear(x, weight, bias=None):
     return output, backward
 
 
-def project(params, x):
+def project(params, x, *, linear=linear):
     """`linear` over a tree: backward gives grads (like params), d_x. None is the identity."""
     if params is None:
         return x, lambda d_output: (None, d_output)
@@ -66,3 +59,14 @@ def project(params, x):
         return {"weight": d_weight, "bias": d_bias}, d_x
 
     return output, backward
+
+
+def check_map(x, weight, bias):
+    """Raise unless x can be multiplied by weight, and bias added."""
+    check_floats(x=x, weight=weight, bias=bias)
+    if weight.ndim != 2:
+        raise ValueError(f"weight has shape {weight.shape}, but must be (in, out)")
+    n_in, n_out = weight.shape
+    check_width("x", x, n_in, f"{n_in} long, as weight is {weight.shape}")
+    if bias is not None and bias.shape != (n_out,):
+        raise ValueError(f"bias has shape {bias.shape}, but weight {weight.shape} needs ({n_out},)")

@@ -8,6 +8,7 @@ from attention_from_scratch.ops.contract import (
     check_ids,
     check_same_shape,
 )
+from attention_from_scratch.ops.linear import linear
 from attention_from_scratch.ops.softmax import log_softmax
 
 
@@ -78,6 +79,36 @@ def cross_entropy(
         d_logits *= (d_output * weights)[..., None]
         d_logits[weights == 0] = 0
         return d_logits
+
+    return loss, backward
+
+
+def linear_cross_entropy(x, weight, targets, *, position_weights=None, reduction="mean"):
+    """`cross_entropy` of x @ weight: the softmax over a catalogue whose items are the columns.
+
+    Parameters
+    ----------
+    x : (..., D)
+    weight : (D, V)
+    targets : (...) of integers in 0..V-1
+    position_weights, reduction
+        As in `cross_entropy`.
+
+    Returns
+    -------
+    output : ()
+        In nats.
+    backward : d_output () -> d_x (..., D), d_weight (D, V)
+
+    Source: `torch.nn.functional.linear_cross_entropy`, whose weight is (V, D).
+    """
+    logits, back_linear = linear(x, weight)
+    settings = {"position_weights": position_weights, "reduction": reduction}
+    loss, back_loss = cross_entropy(logits, targets, **settings)
+
+    def backward(d_output=1.0):
+        d_x, d_weight, _ = back_linear(back_loss(d_output))
+        return d_x, d_weight
 
     return loss, backward
 

@@ -74,6 +74,7 @@ def epoch_batches(
     batch_size: int,
     n_shards: int,
     rng,
+    pool: int = 1,
     full: bool = False,
     context: Columns | None = None,
     wanted: list[np.ndarray] | None = None,
@@ -84,11 +85,15 @@ def epoch_batches(
     length, which changes nothing in the batch's mean, and cut into shards of like length, which
     leaves little padding to compute. `full` computes it all, for a model to which it matters.
 
+    With a `pool` of several batches, users are sorted by length before the pool is cut into its
+    batches, which are then shuffled. There is less padding still, but users of like length now
+    meet in the same step: batches stay random in everything but that.
+
     `context` (name -> one array of integers a user) and `wanted` (one array of booleans a user:
     which events are to be predicted) are parallel to the histories.
     """
     lengths = np.array([min(len(history), max_len + 1) for history in histories])
-    for users in shuffled_parts(lengths, batch_size, n_shards, rng):
+    for users in shuffled_parts(lengths, batch_size, n_shards, rng, pool):
         yield [
             shard_of(
                 [histories[user] for user in part],
@@ -110,6 +115,7 @@ def cut_batches(
     batch_size: int,
     n_shards: int,
     rng,
+    pool: int = 1,
     context: Columns | None = None,
     wanted: list[np.ndarray] | None = None,
 ) -> Iterator[list[Shard]]:
@@ -123,7 +129,7 @@ def cut_batches(
     Other parameters as in `epoch_batches`, a batch being `batch_size` pieces of history.
     """
     users, ends = draw_cuts(histories, cuts, rng, wanted)
-    for pieces in shuffled_parts(np.minimum(ends, max_len), batch_size, n_shards, rng):
+    for pieces in shuffled_parts(np.minimum(ends, max_len), batch_size, n_shards, rng, pool):
         yield [
             cut_shard(histories, users[part], ends[part], max_len, n_targets, context)
             for part in pieces
@@ -158,13 +164,17 @@ def cut_shard(histories, users, ends, max_len, n_targets, context) -> Shard:
     return Shard(pad(before, max_len), targets, before, around)
 
 
-def shuffled_parts(lengths, batch_size: int, n_shards: int, rng) -> Iterator[list[np.ndarray]]:
+def shuffled_parts(
+    lengths, batch_size: int, n_shards: int, rng, pool: int = 1
+) -> Iterator[list[np.ndarray]]:
     """Shuffle, cut into batches, sort each by length and cut it into shards: yields indices."""
     order = rng.permutation(len(lengths))
-    for start in range(0, len(order), batch_size):
-        batch = order[start : start + batch_size]
-        batch = batch[np.argsort(lengths[batch], kind="stable")]
-        yield [part for part in np.array_split(batch, n_shards) if len(part)]
+    for start in range(0, len(order), pool * batch_size):
+        members = order[start : start + pool * batch_size]
+        members = members[np.argsort(lengths[members], kind="stable")]
+        batches = [members[at : at + batch_size] for at in range(0, len(members), batch_size)]
+        for place in rng.permutation(len(batches)) if len(batches) > 1 else range(len(batches)):
+            yield [part for part in np.array_split(batches[place], n_shards) if len(part)]
 
 
 def rows_of(columns: Columns | None, users) -> Columns:

@@ -71,6 +71,7 @@ def op_cases(seed: int = 0, dtype: str = "float64") -> list[Case]:
         attention_cases,
         multi_head_cases,
         recurrent_cases,
+        catalogue_cases,
     )
     return [case for family in families for case in family(draw)]
 
@@ -235,3 +236,18 @@ def recurrent_cases(draw: Draw) -> list[Case]:
             Case(op, (bare, x[:, :1]), note="no bias, one step"),
         ]
     return cases
+
+
+def catalogue_cases(draw: Draw) -> list[Case]:
+    """The cross-entropy of a linear map."""
+    x, weight, targets = draw.normal(2, 3, 4), draw.normal(4, 7), np.array([[3, 0, 5], [3, 6, 2]])
+
+    def case(note, x=x, targets=targets, **keywords):
+        return Case(ops.linear_cross_entropy, (x, weight, targets), keywords, note)
+
+    return [
+        case("mean"),
+        case("no batch", x[0], targets[0]),
+        case("sum", reduction="sum"),
+        case("weighted", position_weights=draw.uniform(2, 3)),
+    ]

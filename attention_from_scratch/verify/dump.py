@@ -37,7 +37,11 @@ EPSILON = {"float16": 2.0**-10, "bfloat16": 2.0**-7}
 HALF_PRECISION_EPSILONS = 8
 
 WHOLE, IN_PARTS = ("output", "d_output"), ("input", "keyword", "grad")
-INTEGERS = {("embedding", "input.ids"), ("cross_entropy", "input.targets")}
+INTEGERS = {
+    ("embedding", "input.ids"),
+    ("cross_entropy", "input.targets"),
+    ("linear_cross_entropy", "input.targets"),
+}
 FLAGS = ("keyword.mask", "keyword.keep", "keyword.where")
 ARRAYS = (*FLAGS, "keyword.position_weights")  # other keywords are numbers or words
 

@@ -8,7 +8,7 @@ times. Shapes may be wrong on purpose.
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -428,6 +428,17 @@ def cross_entropy(probe: Probe) -> Iterator:
             yield "position_weights_ignored", {"d_logits": unweighted / divisor}
 
 
+def linear_cross_entropy(probe: Probe) -> Iterator:
+    """Of the loss, carried on through the linear map."""
+    x, weight, targets = probe.inputs
+    rows = x.reshape(-1, x.shape[-1])
+    of_loss = replace(probe, inputs=(x @ weight, targets))
+    for mistake, wrong in cross_entropy(of_loss):
+        d_logits = wrong["d_logits"]
+        d_rows = d_logits.reshape(len(rows), -1)
+        yield mistake, {"d_x": d_logits @ weight.T, "d_weight": rows.T @ d_rows}
+
+
 def mean_mistakes(right, positions, total) -> Iterator:
     """A sum's gradient with another divisor than the total of the weights."""
     yield "not_divided", {"d_logits": right}
@@ -795,6 +806,7 @@ MISTAKES = {
     "multi_head_attention": multi_head_attention,
     "multi_head_attention_weights": multi_head_attention,
     "cross_entropy": cross_entropy,
+    "linear_cross_entropy": linear_cross_entropy,
     "binary_cross_entropy_with_logits": binary_cross_entropy,
     **RECURRENT,
 }

@@ -131,6 +131,19 @@ def cross_entropy(rng):
     ]
 
 
+def linear_cross_entropy(rng):
+    """Mean, sum and weights."""
+    x, weight = rng.standard_normal((2, 3, 4)), rng.standard_normal((4, 7))
+    targets = np.array([[1, 4, 6], [0, 4, 2]])
+    flat = rng.standard_normal((5, 4)), weight, np.array([3, 1, 1, 2, 3])
+    return [
+        ((x, weight, targets), {}),
+        (flat, {}),
+        ((x, weight, targets), {"reduction": "sum"}),
+        ((x, weight, targets), {"position_weights": rng.random((2, 3))}),
+    ]
+
+
 def binary_cross_entropy(rng):
     """Mean, sum and weights."""
     logits, targets = rng.standard_normal((2, 3, 5)), rng.random((2, 3, 5))
@@ -187,6 +200,7 @@ PROBES = {
     "multi_head_attention": multi_head_attention,
     "multi_head_attention_weights": lambda rng: multi_head_attention(rng, weights_only=True),
     "cross_entropy": cross_entropy,
+    "linear_cross_entropy": linear_cross_entropy,
     "binary_cross_entropy_with_logits": binary_cross_entropy,
     "rnn": lambda rng: recurrent(rng, 1, 1),
     "gru": lambda rng: recurrent(rng, 3, 1),

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from attention_from_scratch.evaluation import evaluate, sampled_negatives, whole_catalogue
-from attention_from_scratch.models import Recommender, SASRec
+from attention_from_scratch.models import Recommender, SASRec, estimator, trained
+from attention_from_scratch.models.trained import N_SHARDS
 from attention_from_scratch.training import checkpoint, save_model
 from attention_from_scratch.tree import tree_leaves
 
@@ -64,7 +65,36 @@ def test_fit_learns_what_always_follows(norm, loss):
     assert losses[-1] < losses[0] / 2
 
 
-@pytest.mark.parametrize("settings", [{"loss": "bce", "n_negatives": 2}, {"norm": "paper"}, {}])
+@pytest.mark.parametrize("loss", ["cross_entropy", "bce"])
+def test_fast_ops_train_and_score_as_the_plain_ones_do_but_for_rounding(
+    norm, loss, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(estimator, "FAST_SHARDS", N_SHARDS)  # each shard draws its own negatives
+    settings = {"loss": loss, "norm": norm, "dropout": 0.0, "dtype": "float64"}
+    plain, quick = fitted(**settings), fitted(fast=True, **settings)
+    assert quick.ops is not plain.ops
+    np.testing.assert_allclose(quick.scores(HISTORIES), plain.scores(HISTORIES), atol=1e-7)
+    quick.save(tmp_path / "quick.npz")
+    loaded = SASRec.load(tmp_path / "quick.npz")
+    assert loaded.ops is quick.ops
+    assert np.array_equal(loaded.scores(HISTORIES), quick.scores(HISTORIES))
+
+
+def test_users_side_by_side_get_what_each_gets_alone(monkeypatch):
+    model = fitted(fast=True)
+    asked = [*HISTORIES, [], [1], *HISTORIES[::-1]]
+    alone = [model.recommend([history], k=2) for history in asked]
+    monkeypatch.setattr(estimator, "SCORING_BATCH", 7)
+    monkeypatch.setattr(trained, "SCORING_BATCH", 7)
+    ids, scores = model.recommend(asked, k=2)
+    for place, (one_id, one_score) in enumerate(alone):
+        assert np.array_equal(ids[place], one_id[0])
+        np.testing.assert_allclose(scores[place], one_score[0], rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "settings", [{"loss": "bce", "n_negatives": 2}, {"norm": "paper"}, {}, {"fast": True}]
+)
 def test_a_seed_gives_the_same_parameters_bit_for_bit_on_any_number_of_threads(settings):
     first = fitted(**settings)
     for threads in (1, 2, 3):

@@ -87,11 +87,16 @@ CASES = {
         *({"query": PROJECTION, "key": PROJECTION}, (3, 4), (5, 4)),
         **{"n_heads": 2, "mask": BLIND},
     ),
+    "linear_cross_entropy": Case(ops.linear_cross_entropy, (4,), [4, 5], 5),
     "cross_entropy": Case(ops.cross_entropy, (5,), 5, ignore_index=0, label_smoothing=0.1),
     "cross_entropy summed": Case(ops.cross_entropy, (5,), 5, reduction="sum"),
     "binary_cross_entropy": Case(ops.binary_cross_entropy_with_logits, (), ()),
 }
-LOSSES = (ops.cross_entropy, ops.binary_cross_entropy_with_logits)
+LOSSES = (
+    ops.cross_entropy,
+    ops.linear_cross_entropy,
+    ops.binary_cross_entropy_with_logits,
+)
 LEADS = [(), (1,), (0,), (2, 3), (2, 0), (0, 3)]
 DTYPES = [np.float32, np.float64]
 
@@ -131,6 +136,7 @@ def run(case, inputs):
 
 def test_every_op_is_in_the_table():
     not_ops = {"erfc", "causal_mask", "local_mask", "padding_mask"}
+    not_ops |= {"project"}  # linear, of a tree
     elsewhere = {"rnn", "gru", "lstm"}  # (B, L, D) and nothing else: test_recurrent.py
     assert {case.op.__name__ for case in CASES.values()} == set(ops.__all__) - not_ops - elsewhere
 

@@ -1,5 +1,7 @@
 """From histories to shards."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -85,6 +87,33 @@ def test_shards_hold_users_of_like_length():
         assert clipped == sorted(clipped)
         for shard in batch:
             assert shard.ids.shape[1] == min(12, max(len(h) - 1 for h in shard.histories))
+
+
+def test_batches_of_a_pool_are_of_like_length_and_come_in_any_order():
+    settings = {"max_len": 30, "batch_size": 8, "n_shards": 2, "pool": 3}
+    batches = list(epoch_batches(HISTORIES, rng=np.random.default_rng(0), **settings))
+    assert sorted(h[-1] for batch in batches for shard in batch for h in shard.histories) == [
+        100 + user for user in range(len(HISTORIES))
+    ]
+    lengths = [[len(h) for shard in batch for h in shard.histories] for batch in batches]
+    unordered = 0
+    for start in range(0, len(lengths), 3):
+        of_pool = sorted(lengths[start : start + 3])
+        for shorter, longer in pairwise(of_pool):
+            assert max(shorter) <= min(longer)
+        unordered += of_pool != lengths[start : start + 3]
+    assert unordered
+    padding = {
+        pool: sum(
+            shard.ids.size
+            for batch in epoch_batches(
+                HISTORIES, rng=np.random.default_rng(0), **settings | {"pool": pool}
+            )
+            for shard in batch
+        )
+        for pool in (1, 3)
+    }
+    assert padding[3] < padding[1]
 
 
 def test_shards_are_what_shard_of_makes_of_their_users():

@@ -257,6 +257,9 @@ CALLS = {
     "multi_head_attention": multi_head_attention,
     "multi_head_attention_weights": multi_head_attention_weights,
     "cross_entropy": cross_entropy,
+    "linear_cross_entropy": lambda x, weight, targets, **settings: cross_entropy(
+        x @ weight, targets, **settings
+    ),
     "binary_cross_entropy_with_logits": binary_cross_entropy_with_logits,
     "rnn": recurrent(rnn_step, 1),
     "gru": recurrent(gru_step, 1),

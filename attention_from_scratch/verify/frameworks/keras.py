@@ -321,6 +321,9 @@ CALLS = {
     "multi_head_attention": multi_head_attention,
     "multi_head_attention_weights": multi_head_attention_weights,
     "cross_entropy": cross_entropy,
+    "linear_cross_entropy": lambda x, weight, targets, **settings: cross_entropy(
+        x @ weight, targets, **settings
+    ),
     "binary_cross_entropy_with_logits": binary_cross_entropy_with_logits,
     "rnn": recurrent(keras.layers.SimpleRNN, (0,), 1),
     "gru": recurrent(keras.layers.GRU, (1, 0, 2), 1, reset_after=True),

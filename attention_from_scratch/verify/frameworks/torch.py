@@ -191,6 +191,15 @@ def cross_entropy(
     return reduced(losses, position_weights.reshape(-1), reduction)
 
 
+def linear_cross_entropy(x, weight, targets, *, position_weights=None, reduction="mean"):
+    """F.linear_cross_entropy over flattened positions."""
+    x, targets, options = x.reshape(-1, x.shape[-1]), targets.reshape(-1), {"reduction": reduction}
+    if position_weights is None:
+        return F.linear_cross_entropy(x, weight.T, targets, **options)
+    losses = F.linear_cross_entropy(x, weight.T, targets, reduction="none")
+    return reduced(losses, position_weights.reshape(-1), reduction)
+
+
 def binary_cross_entropy_with_logits(logits, targets, *, position_weights=None, reduction="mean"):
     """F.binary_cross_entropy_with_logits."""
     if position_weights is None:
@@ -258,6 +267,7 @@ CALLS = {
     "multi_head_attention": multi_head_attention,
     "multi_head_attention_weights": multi_head_attention_weights,
     "cross_entropy": cross_entropy,
+    "linear_cross_entropy": linear_cross_entropy,
     "binary_cross_entropy_with_logits": binary_cross_entropy_with_logits,
     "rnn": recurrent(torch.nn.RNN, torch.nn.RNNCell, 1),
     "gru": recurrent(torch.nn.GRU, torch.nn.GRUCell, 1),

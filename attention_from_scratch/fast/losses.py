@@ -1,0 +1,50 @@
+"""The softmax over a catalogue, whose logits are never held."""
+
+import numpy as np
+
+from attention_from_scratch.ops.contract import check_d_output, check_ids, check_same_shape
+from attention_from_scratch.ops.linear import check_map
+from attention_from_scratch.ops.losses import reduction_weights
+
+CHUNK = 256  # rows; so many rows of logits stay in the cache, for catalogues of some thousands
+
+
+def linear_cross_entropy(x, weight, targets, *, position_weights=None, reduction="mean"):
+    """As `ops.linear_cross_entropy`: forward and backward in one sweep over chunks of rows.
+
+    The N x V logits are the largest array of a training step, and all that is wanted of them is a
+    number a row and two products. A chunk's are made, turned into p - q, and multiplied out before
+    the next chunk's take their place:
+
+        d_x = (p - q) weight^T        d_weight = x^T (p - q)
+
+    so that the backward pass has nothing left to do but to scale the result by d_output. Rows of
+    exponentials e are as good as rows of p = e / total: it is the narrow factors that are divided.
+    """
+    check_map(x, weight, None)
+    targets = np.asarray(targets)
+    check_same_shape("targets", targets, x.shape[:-1])
+    check_ids("targets", targets, weight.shape[1], f"weight has {weight.shape[1]} columns")
+    counted = reduction_weights(np.ones(targets.shape, bool), position_weights, reduction, x)
+    rows, at, share = x.reshape(-1, x.shape[-1]), targets.reshape(-1), counted.reshape(-1, 1)
+    by_item, ones = np.ascontiguousarray(weight.T), np.ones((weight.shape[1], 1), x.dtype)
+    loss, d_rows, d_by_item = x.dtype.type(0), np.empty_like(rows), np.zeros_like(by_item)
+    for start in range(0, len(rows), CHUNK):
+        chunk = slice(start, start + CHUNK)
+        here = np.arange(len(rows[chunk])), at[chunk]
+        logits = rows[chunk] @ weight
+        logits -= logits.real.max(axis=-1, keepdims=True)
+        at_target = logits[here]
+        exponentials = np.exp(logits, out=logits)
+        total = exponentials @ ones
+        loss += ((np.log(total[:, 0]) - at_target) * share[chunk, 0]).sum()
+        exponentials[here] -= total[:, 0]  # now total * (p - q)
+        weights = share[chunk] / total
+        d_rows[chunk] = weights * (exponentials @ by_item)
+        d_by_item += exponentials.T @ (weights * rows[chunk])
+
+    def backward(d_output=1.0):
+        check_d_output(d_output, loss)
+        return (d_output * d_rows).reshape(x.shape), d_output * d_by_item.T
+
+    return loss, backward

@@ -1,0 +1,472 @@
+"""Each fast op is its plain form: same contract, same numbers to rounding, at every shape."""
+
+import inspect
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from attention_from_scratch import fast, ops
+from attention_from_scratch.fast import attention as fast_attention
+from attention_from_scratch.fast import losses as fast_losses
+from attention_from_scratch.fast.dropout import Dropout
+from attention_from_scratch.models import sasrec
+from attention_from_scratch.tree import tree_leaves
+from attention_from_scratch.verify import check_gradients
+
+FASTER = {name for name in ops.__all__ if getattr(fast, name, None) is not getattr(ops, name)}
+MASKS = {"causal_mask", "local_mask", "padding_mask"}
+RECURRENT = {"gru": (3, 1), "lstm": (4, 2)}  # gates, states
+EPSILONS = 32
+
+
+def drawn(*shapes, dtype=np.float64, seed=0):
+    """Read-only standard normal arrays."""
+    rng = np.random.default_rng(seed)
+    arrays = [rng.standard_normal(shape).astype(dtype) for shape in shapes]
+    for array in arrays:
+        array.setflags(write=False)
+    return arrays
+
+
+def assert_same(plain, quick, inputs, dtype=np.float64, **keywords):
+    """Outputs and all gradients, to some epsilons of the largest entry of all.
+
+    Some gradients are 0 by cancellation, such as that of the key's bias: no scale of their own.
+    """
+    results = []
+    for op in (plain, quick):
+        output, backward = op(*inputs, **keywords.get(op, {}))
+        rng = np.random.default_rng(1)
+        d_output = np.asarray(rng.standard_normal(np.shape(output)), dtype)
+        gradients = backward(d_output)
+        results.append([output, *tree_leaves_of(gradients)])
+    bound = EPSILONS * np.finfo(dtype).eps * max(np.abs(a).max(initial=0) for a in results[0])
+    for expected, found in zip(*results, strict=True):
+        assert found.dtype == expected.dtype
+        assert found.shape == expected.shape
+        assert np.all(np.abs(found - expected) <= bound)
+
+
+def tree_leaves_of(gradients):
+    """The arrays of what a backward pass returns."""
+    gradients = gradients if isinstance(gradients, tuple) else (gradients,)
+    return [leaf for _, leaf in tree_leaves(list(gradients))]
+
+
+each_dtype = pytest.mark.parametrize("dtype", [np.float64, np.float32])
+
+
+def test_the_names_are_those_of_the_ops_and_so_are_their_arguments():
+    assert set(ops.__all__) - {"erfc"} <= set(fast.__all__)
+    for name in FASTER - {"erfc", "multi_head_attention", "project"}:
+        of_plain = list(inspect.signature(getattr(ops, name)).parameters)
+        of_fast = list(inspect.signature(getattr(fast, name)).parameters)
+        assert [n for n in of_fast if n != "parallel"] == of_plain
+
+
+def test_what_is_faster_is_what_this_file_tests():
+    small = {"dropout", "embedding", "layer_norm", "linear", "project", "relu"}
+    large = {"linear_cross_entropy", "multi_head_attention", "scaled_dot_product_attention"}
+    assert FASTER - {"erfc"} == MASKS | small | large | set(RECURRENT)
+
+
+# --- masks
+
+WAYS = {
+    "none": lambda of, n: None,
+    "causal": lambda of, n: of.causal_mask(n),
+    "local": lambda of, n: of.local_mask(n, 3),
+    "itself": lambda of, n: of.local_mask(n, 1),
+    "causal and local": lambda of, n: of.causal_mask(n) & of.local_mask(n, 4),
+    "padding": lambda of, n: of.padding_mask(padded(n)),
+    "causal and padding": lambda of, n: of.causal_mask(n) & of.padding_mask(padded(n)),
+    "all": lambda of, n: of.causal_mask(n) & of.local_mask(n, 2) & of.padding_mask(padded(n)),
+}
+
+
+def padded(n):
+    """Ids of two users: the first has padding before, all but one; the second none at all."""
+    ids = np.ones((2, n), int)
+    ids[0, : n - 1] = 0
+    return ids
+
+
+@pytest.mark.parametrize("way", [way for way in WAYS if way != "none"])
+@pytest.mark.parametrize("length", [1, 2, 7])
+def test_a_mask_written_out_is_that_of_the_plain_op(way, length):
+    found = WAYS[way](fast, length).dense(length)
+    assert np.array_equal(found, np.broadcast_to(WAYS[way](ops, length), found.shape))
+
+
+@given(st.integers(1, 40), st.data())
+def test_a_block_looks_at_all_keys_that_it_may_see_and_hides_the_others(length, data):
+    before, after = (data.draw(st.none() | st.integers(0, 12)) for _ in range(2))
+    start = data.draw(st.integers(0, length - 1))
+    stop = data.draw(st.integers(start + 1, length))
+    mask = fast.Mask(before, after)
+    keys = mask.keys(start, stop, length)
+    seen = np.zeros((stop - start, length), bool)
+    seen[:, keys] = True
+    for which, hidden in mask.hidden(start, stop, keys, np.float64):
+        seen[:, keys][:, which] &= hidden == 0
+    assert np.array_equal(seen, mask.dense(length)[start:stop])
+    if before is not None and after is not None:
+        assert keys.stop - keys.start <= stop - start + before + after
+
+
+def test_a_window_of_nothing_is_an_error():
+    with pytest.raises(ValueError, match="window was 0"):
+        fast.local_mask(5, 0)
+
+
+# --- attention
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("length", [1, 5, 16, 33])
+@pytest.mark.parametrize("dropout_p", [0, 0.3])
+@each_dtype
+def test_attention_in_blocks_is_attention(way, length, dropout_p, dtype, monkeypatch):
+    monkeypatch.setattr(fast_attention, "BLOCK", 8)
+    inputs = drawn((2, 3, length, 4), (2, 3, length, 4), (2, 3, length, 6), dtype=dtype)
+    keep = np.random.default_rng(2).random((2, 3, length, length)) >= dropout_p
+    masks = {of: WAYS[way](of, length) for of in (ops, fast)}
+    masks[ops] = ops.attention.over_heads(masks[ops]) if masks[ops] is not None else None
+    masks[fast] = None if masks[fast] is None else masks[fast].over_heads()
+    noise = {"dropout_p": dropout_p, "keep": keep} if dropout_p else {}
+    plain, quick = ops.scaled_dot_product_attention, fast.scaled_dot_product_attention
+    keywords = {plain: {"mask": masks[ops]} | noise, quick: {"mask": masks[fast]} | noise}
+    output, _ = quick(*inputs, **keywords[quick])
+    assert np.isfinite(output).all()
+    assert_with(plain, quick, inputs, keywords, dtype)
+
+
+def assert_with(plain, quick, inputs, keywords, dtype):
+    """`assert_same` with keywords for each op."""
+    assert_same(
+        lambda *x: plain(*x, **keywords[plain]),
+        lambda *x: quick(*x, **keywords[quick]),
+        inputs,
+        dtype,
+    )
+
+
+@each_dtype
+def test_queries_from_elsewhere_may_be_of_another_number(dtype, monkeypatch):
+    monkeypatch.setattr(fast_attention, "BLOCK", 4)
+    inputs = drawn((2, 11, 3), (2, 6, 3), (2, 6, 5), dtype=dtype)
+    real = np.array([[[1, 0, 1, 1, 0, 1]], [[0, 0, 0, 0, 0, 0]]], bool)
+    plain, quick = ops.scaled_dot_product_attention, fast.scaled_dot_product_attention
+    keywords = {
+        plain: {"mask": real, "scale": 2.0},
+        quick: {"mask": fast.Mask(real=real), "scale": 2.0},
+    }
+    output, _ = quick(*inputs, **keywords[quick])
+    assert np.all(output[1] == 0)  # who may attend to nothing
+    assert_with(plain, quick, inputs, keywords, dtype)
+
+
+@pytest.mark.parametrize("n_heads", [1, 2])
+@each_dtype
+def test_many_heads_are_those_of_the_plain_op(n_heads, dtype):
+    names = ("query", "key", "value", "output")
+    arrays = drawn(*[(4, 4), (4,)] * 4, (2, 9, 4), dtype=dtype)
+    params = {
+        name: {"weight": arrays[2 * i], "bias": arrays[2 * i + 1]} for i, name in enumerate(names)
+    }
+    x = arrays[-1]
+    plain, quick = ops.multi_head_attention, fast.multi_head_attention
+    keywords = {
+        plain: {"n_heads": n_heads, "mask": WAYS["causal and padding"](ops, 9)},
+        quick: {"n_heads": n_heads, "mask": WAYS["causal and padding"](fast, 9)},
+    }
+    assert_with(plain, quick, (params, x, x, x), keywords, dtype)
+
+
+def test_attention_in_blocks_never_holds_all_scores(monkeypatch):
+    import tracemalloc
+
+    peaks = []
+    for length in (1024, 4096):
+        inputs = drawn(*[(length, 8)] * 3, dtype=np.float32)
+        tracemalloc.start()
+        output, backward = fast.scaled_dot_product_attention(*inputs, mask=fast.causal_mask(length))
+        backward(output)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 5 * peaks[0]  # four times the length: sixteen times the scores
+
+
+def test_a_window_is_all_that_is_computed(monkeypatch):
+    widths = []
+    real_exp = np.exp
+
+    def exp(x, **settings):
+        widths.append(x.shape[-1])
+        return real_exp(x, **settings)
+
+    monkeypatch.setattr(fast_attention.np, "exp", exp)
+    inputs = drawn(*[(512, 4)] * 3)
+    mask = fast.causal_mask(512) & fast.local_mask(512, 10)
+    _, backward = fast.scaled_dot_product_attention(*inputs, mask=mask)
+    backward(inputs[2])
+    assert max(widths) <= fast_attention.BLOCK + 9
+
+
+def test_any_number_of_threads_gives_the_same_bits():
+    from concurrent.futures import ThreadPoolExecutor
+
+    inputs = drawn(*[(2, 300, 4)] * 3, dtype=np.float32)
+    found = []
+    for workers in (1, 3):
+        with ThreadPoolExecutor(workers) as pool:
+            output, backward = fast.scaled_dot_product_attention(
+                *inputs,
+                mask=fast.causal_mask(300),
+                dropout_p=0.5,
+                rng=np.random.default_rng(0),
+                parallel=pool.map,
+            )
+            found.append([output, *backward(output)])
+    for one, other in zip(*found, strict=True):
+        assert np.array_equal(one, other)
+
+
+def test_an_array_for_a_mask_is_an_error_that_says_what_it_may_be():
+    x, *_ = drawn((3, 2))
+    with pytest.raises(TypeError, match="mask was a ndarray, but must be a Mask"):
+        fast.scaled_dot_product_attention(x, x, x, mask=np.ones((3, 3), bool))
+    with pytest.raises(ValueError, match="must agree in the axes before the last two"):
+        fast.scaled_dot_product_attention(x, x[None], x[None])
+    with pytest.raises(ValueError, match="mask is a band, but there are 3 queries and 2 keys"):
+        fast.scaled_dot_product_attention(x, x[:2], x[:2], mask=fast.causal_mask(3))
+
+
+def test_a_mask_for_dropout_may_be_the_same_for_all_queries():
+    inputs = drawn(*[(2, 7, 3)] * 3)
+    keep = np.array([1, 0, 1, 1, 0, 1, 1], bool)
+    noise = {"dropout_p": 0.4, "keep": keep}
+    ops_ = ops.scaled_dot_product_attention, fast.scaled_dot_product_attention
+    assert_with(*ops_, inputs, dict.fromkeys(ops_, noise), np.float64)
+
+
+@pytest.mark.parametrize("way", [way for way in WAYS if way != "itself"])  # there they are 0
+def test_the_gradients_of_attention_in_blocks_are_its_derivatives(way, monkeypatch):
+    monkeypatch.setattr(fast_attention, "BLOCK", 4)
+    inputs = drawn(*[(2, 9, 3)] * 3)
+    keep = np.random.default_rng(3).random((2, 9, 9)) > 0.2
+    mask = WAYS[way](fast, 9)
+    report = check_gradients(
+        fast.scaled_dot_product_attention, *inputs, mask=mask, dropout_p=0.2, keep=keep
+    )
+    assert report.passed, report
+
+
+# --- the catalogue
+
+
+@pytest.mark.parametrize("rows", [1, 3, 4, 9])
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+@pytest.mark.parametrize("weighted", [False, True])
+@each_dtype
+def test_the_catalogue_in_chunks_is_the_catalogue(rows, reduction, weighted, dtype, monkeypatch):
+    monkeypatch.setattr(fast_losses, "CHUNK", 4)
+    x, weight, shares = drawn((rows, 2, 3), (3, 7), (rows, 2), dtype=dtype)
+    targets = np.random.default_rng(1).integers(7, size=(rows, 2))
+    keywords = {"reduction": reduction}
+    if weighted:
+        keywords["position_weights"] = np.where(shares > 1, 0, np.abs(shares))
+    quick = dict.fromkeys((ops.linear_cross_entropy, fast.linear_cross_entropy), keywords)
+    inputs = (x, weight, targets)
+    assert_with(*quick, inputs, quick, dtype)
+
+
+def test_the_gradients_of_the_catalogue_in_chunks_are_its_derivatives(monkeypatch):
+    monkeypatch.setattr(fast_losses, "CHUNK", 4)
+    x, weight = drawn((5, 2, 3), (3, 7))
+    targets = np.random.default_rng(1).integers(7, size=(5, 2))
+    report = check_gradients(fast.linear_cross_entropy, x, weight, targets)
+    assert report.passed, report
+
+
+def test_a_catalogue_without_positions_costs_nothing():
+    x, weight = drawn((0, 3), (3, 7))
+    loss, backward = fast.linear_cross_entropy(x, weight, np.zeros(0, int))
+    d_x, d_weight = backward()
+    assert loss == 0
+    assert d_x.shape == (0, 3)
+    assert np.all(d_weight == 0)
+
+
+def test_targets_that_are_no_column_are_an_error():
+    x, weight = drawn((2, 3), (3, 7))
+    with pytest.raises(ValueError, match="targets holds 7"):
+        fast.linear_cross_entropy(x, weight, np.array([0, 7]))
+
+
+# --- the small ones
+
+SHAPES = [(5,), (3, 5), (2, 3, 5), (0, 5), (2, 0, 5)]
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@each_dtype
+def test_the_small_ops_are_the_plain_ones(shape, dtype):
+    x, weight, bias, scale, shift = drawn(shape, (5, 4), (4,), (5,), (5,), dtype=dtype)
+    assert_same(ops.linear, fast.linear, (x, weight, bias), dtype)
+    assert_same(ops.linear, fast.linear, (x, weight, None), dtype)
+    assert_same(ops.layer_norm, fast.layer_norm, (x, scale, shift), dtype)
+    assert_same(ops.layer_norm, fast.layer_norm, (x, None, None), dtype)
+    assert_same(ops.relu, fast.relu, (x,), dtype)
+
+
+@settings(max_examples=50)
+@given(st.lists(st.integers(0, 5), max_size=12), st.sampled_from([0, 3, None]))
+def test_a_table_collects_what_belongs_to_each_row(ids, padding_id):
+    (weight,) = drawn((6, 3))
+    ids = np.array(ids, int).reshape(-1, 1) if len(ids) % 2 else np.array(ids, int)
+
+    def of(op):
+        return lambda weight: op(ids, weight, padding_id=padding_id)
+
+    assert_same(of(ops.embedding), of(fast.embedding), (weight,))
+
+
+@pytest.mark.parametrize(
+    ("op", "shapes"),
+    [
+        (fast.linear, [(2, 3, 5), (5, 4), (4,)]),
+        (fast.layer_norm, [(2, 3, 5), (5,), (5,)]),
+        (fast.relu, [(2, 3)]),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_the_gradients_of_the_small_ops_are_their_derivatives(op, shapes):
+    report = check_gradients(op, *drawn(*shapes))
+    assert report.passed, report
+
+
+# --- recurrent layers
+
+
+def recurrent_inputs(op, dtype=np.float64, bias=True, batch=3, length=6):
+    """Parameters, events and a first state."""
+    n_gates, n_states = RECURRENT[op]
+    shapes = (2, n_gates * 4), (n_gates * 4,), (4, n_gates * 4), (n_gates * 4,)
+    w_x, b_x, w_h, b_h = drawn(*shapes, dtype=dtype)
+    params = {
+        "input": {"weight": w_x, "bias": b_x if bias else None},
+        "hidden": {"weight": w_h, "bias": b_h if bias else None},
+    }
+    x, initial = drawn((batch, length, 2), (batch, n_states * 4), dtype=dtype, seed=1)
+    return params, x, initial
+
+
+STEPS = np.array([[0, 0, 1, 1, 0, 1], [1, 1, 1, 1, 1, 1], [0, 0, 0, 0, 0, 0]], bool)
+
+
+@pytest.mark.parametrize("op", RECURRENT)
+@pytest.mark.parametrize("last", [False, True])
+@pytest.mark.parametrize("mask", [None, STEPS, STEPS[[1, 1, 1]]], ids=["none", "some", "all"])
+@pytest.mark.parametrize("whole", [False, True], ids=["bare", "with bias and initial"])
+@each_dtype
+def test_a_recurrent_layer_in_time_major_arrays_is_the_layer(op, last, mask, whole, dtype):
+    params, x, initial = recurrent_inputs(op, dtype, bias=whole)
+    inputs = (params, x, initial) if whole else (params, x)
+
+    def of(which):
+        return lambda *inputs: getattr(which, op)(*inputs, mask=mask, last=last)
+
+    assert_same(of(ops), of(fast), inputs, dtype)
+    (output, backward), (_, plain) = of(fast)(*inputs), of(ops)(*inputs)
+    assert np.array_equal(backward.steps(output), plain.steps(output))
+
+
+@pytest.mark.parametrize("op", RECURRENT)
+@pytest.mark.parametrize(("batch", "length"), [(0, 3), (3, 0)])
+def test_a_recurrent_layer_of_nothing_sends_nothing_back(op, batch, length):
+    params, x, initial = recurrent_inputs(op, batch=batch, length=length)
+    output, backward = getattr(fast, op)(params, x, initial)
+    grads, d_x, d_initial = backward(output)
+    assert d_x.shape == x.shape
+    assert d_initial.shape == initial.shape
+    assert all(np.all(leaf == 0) for _, leaf in tree_leaves(grads))
+
+
+@pytest.mark.parametrize("op", RECURRENT)
+def test_the_gradients_of_a_recurrent_layer_in_time_major_arrays_are_its_derivatives(op):
+    report = check_gradients(getattr(fast, op), *recurrent_inputs(op), mask=STEPS)
+    assert report.passed, report
+
+
+# --- dropout
+
+
+@pytest.mark.parametrize("p", [0.001, 0.2, 0.5, 0.999])
+def test_dropout_keeps_the_mean_at_the_rate_that_it_really_has(p):
+    x = np.ones((400, 1000), np.float32)
+    y, backward = fast.dropout(x, p=p, rng=np.random.default_rng(0))
+    n = min(max(round(256 * p), 1), 255)
+    kept = y != 0
+    assert np.all(y[kept] == np.float32(256 / (256 - n)))
+    deviation = np.sqrt((n / 256) * (1 - n / 256) / y.size)
+    assert abs((1 - kept.mean()) - n / 256) < 5 * deviation
+    assert np.array_equal(backward(x), y)  # the same draw
+
+
+def test_dropout_with_a_mask_is_the_plain_op_and_without_rng_nothing():
+    (x,) = drawn((4, 5))
+    keep = np.random.default_rng(0).random((4, 5)) > 0.3
+    y, _ = fast.dropout(x, p=0.3, keep=keep)
+    assert np.array_equal(y, ops.dropout(x, p=0.3, keep=keep)[0])
+    assert fast.dropout(x, p=0.3)[0] is x
+    assert fast.dropout(x, p=0, rng=np.random.default_rng(0))[0] is x
+    with pytest.raises(ValueError, match="p was 1"):
+        fast.dropout(x, p=1)
+
+
+def test_parts_of_a_draw_come_again_the_same_and_differ_from_each_other():
+    drops = Dropout(0.5, np.random.default_rng(0), None, np.float32)
+    first, again = (drops.factor(..., (64, 64), part=3) for _ in range(2))
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, drops.factor(..., (64, 64), part=4))
+    other = Dropout(0.5, np.random.default_rng(1), None, np.float32)
+    assert not np.array_equal(first, other.factor(..., (64, 64), part=3))
+
+
+# --- a whole model
+
+
+@pytest.mark.parametrize("norm", ["pre", "post", "paper"])
+@pytest.mark.parametrize("mask_padding", [True, False])
+@pytest.mark.parametrize("n_blocks", [1, 3])
+def test_scores_of_the_last_position_alone_are_the_scores(norm, mask_padding, n_blocks):
+    rng = np.random.default_rng(0)
+    sizes = {"n_items": 9, "max_len": 80, "dim": 6, "n_blocks": n_blocks, "norm": norm}
+    params = sasrec.init_params(rng, **sizes, dtype="float64")
+    ids = rng.integers(1, 10, (3, 70))
+    ids[0, :68] = ids[1, :3] = 0
+    settings = {"n_heads": 2, "norm": norm, "mask_padding": mask_padding}
+    expected = sasrec.next_item_scores(params, ids, **settings)
+    found = sasrec.fast_scores(params, ids, **settings)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-14)
+
+
+@pytest.mark.parametrize("norm", ["pre", "post", "paper"])
+@pytest.mark.parametrize("loss", ["catalogue", "sampled"])
+def test_a_model_of_fast_ops_is_the_model(norm, loss):
+    rng = np.random.default_rng(0)
+    sizes = {"n_items": 9, "max_len": 80, "dim": 6, "n_blocks": 2, "norm": norm}
+    params = sasrec.init_params(rng, **sizes, dtype="float64")
+    ids, targets = rng.integers(1, 10, (2, 3, 70))
+    ids[0, :68] = targets[0, :68] = 0
+    ids[1, :3] = targets[1, :3] = 0
+    inputs = [ids, targets] + ([rng.integers(1, 10, (3, 70, 2))] if loss == "sampled" else [])
+    of = {"catalogue": sasrec.catalogue_loss, "sampled": sasrec.sampled_loss}[loss]
+
+    def with_ops(which):
+        return lambda params: of(params, *inputs, n_heads=2, norm=norm, ops=which)
+
+    assert_same(with_ops(ops), with_ops(fast), (params,))
