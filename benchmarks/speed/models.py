@@ -1,0 +1,109 @@
+"""The training step of every contender, at the shape of the paper's MovieLens-1M."""
+
+from contextlib import ExitStack
+from functools import partial
+
+import numpy as np
+
+SHAPE = {"n_items": 3416, "length": 200, "batch": 128, "dim": 50, "n_blocks": 2, "n_heads": 1}
+LR, BETAS = 1e-3, (0.9, 0.98)
+
+
+def draw(n_items, length, batch):
+    """Full histories, so that nobody gains by leaving padding out: ids, targets, negatives."""
+    rng = np.random.default_rng(0)
+    ids, targets = rng.integers(1, n_items + 1, (2, batch, length))
+    return ids, targets, rng.integers(1, n_items + 1, (batch, length, 1))
+
+
+def cut(arrays, size):
+    """Shards of so many users."""
+    return [
+        tuple(array[start : start + size] for array in arrays)
+        for start in range(0, len(arrays[0]), size)
+    ]
+
+
+def ours(*, loss, dropout, attention_dropout, threads, shard, plain=False, shape=SHAPE):
+    """Ours, of the fast ops or of the plain ones."""
+    from attention_from_scratch import fast, ops
+    from attention_from_scratch.models import sasrec
+    from attention_from_scratch.training import Adam
+    from attention_from_scratch.training.batches import Shard
+    from attention_from_scratch.training.loop import batch_gradients
+    from attention_from_scratch.training.threads import shard_pool
+
+    sizes = {name: shape[name] for name in ("n_items", "dim", "n_blocks")}
+    params = sasrec.init_params(np.random.default_rng(1), max_len=shape["length"], **sizes)
+    arrays = draw(shape["n_items"], shape["length"], shape["batch"])
+    shards = [Shard(ids, targets, negatives) for ids, targets, negatives in cut(arrays, shard)]
+    settings = {
+        "n_heads": shape["n_heads"],
+        "dropout_p": dropout,
+        "attention_dropout_p": attention_dropout,
+        "ops": ops if plain else fast,
+    }
+
+    def loss_of(params, shard, **around):
+        if loss == "bce":
+            negatives = shard.histories
+            return sasrec.sampled_loss(
+                params, shard.ids, shard.targets, negatives, **settings, **around
+            )
+        return sasrec.catalogue_loss(params, shard.ids, shard.targets, **settings, **around)
+
+    optimizer = Adam(params, lr=LR, betas=BETAS)
+    pool = ExitStack()  # open as long as the process lives
+    parallel = pool.enter_context(shard_pool(threads))
+
+    def step(pool=pool):
+        _, grads, _ = batch_gradients(loss_of, params, shards, parallel, 0, optimizer.step_count)
+        optimizer.update(params, grads)
+        return params
+
+    return step, f"NumPy {np.__version__}, {threads} threads, shards of {shard}"
+
+
+def torch(
+    *,
+    loss,
+    dropout,
+    attention_dropout,
+    threads,
+    shard=None,
+    compiled=False,
+    chunked=False,
+    shape=SHAPE,
+):
+    """PyTorch: the whole batch, or shards side by side."""
+    import torch
+
+    from benchmarks.speed import torch_peer
+
+    torch.manual_seed(0)
+    model = torch_peer.Model(
+        shape["n_items"],
+        shape["length"],
+        shape["dim"],
+        shape["n_blocks"],
+        shape["n_heads"],
+        dropout,
+        attention_dropout,
+    )
+    of = torch_peer.binary if loss == "bce" else partial(torch_peer.catalogue, chunked=chunked)
+    if shard is None:
+        stepper = torch_peer.Whole(model, of, threads, compiled=compiled)
+    else:
+        stepper = torch_peer.Sharded(model, of, threads)
+    arrays = draw(shape["n_items"], shape["length"], shape["batch"])
+    shards = [tuple(map(torch.tensor, part)) for part in cut(arrays, shard or shape["batch"])]
+    stepper.step(shards)  # where it is compiled, now
+    return partial(stepper.step, shards), f"PyTorch {torch.__version__}"
+
+
+def jax(*, loss, dropout, attention_dropout, shape=SHAPE):
+    """JAX: one jitted step on the whole batch, as many threads as XLA takes."""
+    from benchmarks.speed import jax_peer
+
+    arrays = draw(shape["n_items"], shape["length"], shape["batch"])
+    return jax_peer.stepper(arrays, loss, dropout, attention_dropout, shape, LR, BETAS)

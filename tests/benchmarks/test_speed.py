@@ -1,0 +1,133 @@
+"""Speed: contenders take turns, who fails is told, and the tables say what the seconds say."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.speed import __main__ as speed
+from benchmarks.speed import contest, training_step
+from benchmarks.speed.contest import Contender, fastest, ratio, shown, take_turns
+from benchmarks.speed.layer import LSTM, Attention
+from benchmarks.speed.models import ours
+from benchmarks.speed.scoring import Scoring
+
+LAYERS = "benchmarks.speed.layers"
+MEASURED = sorted(path.stem for path in speed.RESULTS.glob("*.json"))
+
+
+@pytest.fixture(autouse=True)
+def short_turns(monkeypatch):
+    monkeypatch.setattr(contest, "PAUSE", 0)
+
+
+def test_every_contender_has_a_time_in_every_round_and_says_what_it_is():
+    taking_part = {
+        "ours": Contender(LAYERS, "our_lstm", {"threads": 1}),
+        "absent": Contender("no_such_module", "run", {}),
+    }
+    found = take_turns(taking_part, 2, "turns")
+    assert len(found["ours"]["seconds"]) == 2
+    assert min(found["ours"]["seconds"]) > 0
+    assert found["ours"]["peak"] > 2**20
+    assert found["ours"]["about"].startswith("NumPy")
+    assert found["absent"] == {"failed": "ModuleNotFoundError: No module named 'no_such_module'"}
+
+
+def test_a_contender_that_stops_is_named():
+    process = Contender(LAYERS, "our_attention", {"length": 16, "threads": 0})
+    found = take_turns({"nobody": process}, 1, "turns")
+    assert "threads was 0" in found["nobody"]["failed"]
+
+
+def made_up(**medians):
+    """A row of contenders with these seconds in three rounds."""
+    return {
+        who: {"about": who, "seconds": [0.9 * s, s, 1.1 * s], "peak": 2**20}
+        for who, s in medians.items()
+    }
+
+
+def test_ratios_are_taken_round_by_round():
+    ours_, theirs = {"seconds": [1.0, 4.0, 9.0]}, {"seconds": [1.0, 2.0, 3.0]}
+    assert ratio(ours_, theirs) == "2.00 (1.50 to 2.50)"
+    assert shown(theirs) == "2 (1.5 to 2.5)"
+
+
+def test_the_fastest_of_those_that_ran_is_the_best_peer():
+    found = made_up(slow=3.0, quick=1.0) | {"failed one": {"failed": "no"}}
+    assert fastest(found, list(found)) == "quick"
+
+
+def test_the_table_of_a_step_holds_us_against_the_best_of_the_others():
+    found = made_up(**{"ours": 1.0, "ours, plain ops": 0.1, "PyTorch": 4.0, "JAX, jitted": 2.0})
+    found["PyTorch, compiled"] = {"failed": "no compiler"}
+    text = training_step.tables({"shape": {"batch": 8}, "rows": {"bce": found}})
+    assert "| bce | 1 (0.95 to 1.05) | JAX, jitted | 2 (1.9 to 2.1) | 0.50 (0.50 to 0.50) |" in text
+    assert "failed: no compiler" in text
+
+
+@pytest.mark.parametrize(
+    "question", [Attention(), LSTM(), Scoring(), training_step], ids=lambda q: q.TITLE
+)
+def test_a_page_and_a_figure_come_from_the_numbers_alone(question, tmp_path, monkeypatch):
+    name = {"Causal attention": "128", "LSTM": "lstm", "Scoring": "all users"}.get(
+        question.TITLE, "softmax"
+    )
+    row = made_up(**{"ours": 1.0, "ours, plain op": 2.0, "ours, plain ops": 2.0, "PyTorch": 4.0})
+    memory = {"fast": {"128": 2**20, "256": 2**21}, "plain": {"128": 2**22}}
+    rows = {name: row} | ({"256": row} if name == "128" else {})
+    around = dict.fromkeys(
+        ("python", "machine", "cores", "allocator", "load_before", "load_after"), 1
+    )
+    one = {"calls": 9, "median": 0.001, "p99": 0.002}
+    result = {
+        "rows": rows,
+        "memory": memory,
+        "one_user": one,
+        "shape": {},
+        "quick": False,
+        "environment": around,
+    }
+    path = tmp_path / "question.json"
+    path.write_text(json.dumps(result))
+    monkeypatch.setitem(speed.QUESTIONS, "question", question)
+    text = speed.redraw("question", path)
+    assert "0.25 (0.25 to 0.25)" in text  # ours / PyTorch's
+    assert path.with_suffix(".md").read_text("utf-8") == text
+    assert path.with_suffix(".png").stat().st_size > 5_000
+
+
+def test_a_step_of_fast_ops_is_the_step_of_the_plain_ones():
+    from attention_from_scratch.tree import tree_leaves
+
+    settings = {"dropout": 0.0, "attention_dropout": 0.0, "threads": 2, "shard": 2}
+    for loss in ("bce", "softmax"):
+        after = []
+        for plain in (False, True):
+            step, _ = ours(loss=loss, plain=plain, shape=training_step.QUICK, **settings)
+            for _ in range(3):
+                params = step()
+            after.append(dict(tree_leaves(params)))
+        for name, leaf in after[0].items():
+            if not name.endswith("key.bias"):  # its gradient is 0, and Adam magnifies what is left
+                np.testing.assert_allclose(leaf, after[1][name], atol=2e-5)
+
+
+def test_a_mistake_at_the_shell_is_one_line(tmp_path, capsys):
+    out = ["--out", str(tmp_path)]
+    no_data = ["scoring", "--data", str(tmp_path / "none.txt"), *out]
+    for arguments in (["lstm", "--redraw", *out], ["no-such-question"], no_data):
+        with pytest.raises(SystemExit) as stopped:
+            speed.main(arguments)
+        assert stopped.value.code == 2
+        assert len([li for li in capsys.readouterr().err.splitlines() if "error:" in li]) == 1
+
+
+@pytest.mark.parametrize("name", MEASURED)
+def test_the_committed_page_is_what_its_numbers_say(name):
+    result = json.loads((speed.RESULTS / f"{name}.json").read_text("utf-8"))
+    assert not result["quick"]
+    page = Path(speed.RESULTS / f"{name}.md").read_text("utf-8")
+    assert page == speed.page(name, speed.QUESTIONS[name], result)

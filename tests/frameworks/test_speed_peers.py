@@ -1,0 +1,83 @@
+"""The peers that speed is compared with compute what we compute."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import torch
+
+from attention_from_scratch.models import sasrec
+from benchmarks.speed import jax_peer, torch_peer
+
+SHAPE = {"n_items": 30, "length": 7, "dim": 6, "n_blocks": 2, "n_heads": 2}
+
+
+def drawn():
+    """Our parameters, none of them 0 or 1, and a batch."""
+    rng = np.random.default_rng(0)
+    params = sasrec.init_params(rng, n_items=30, max_len=7, dim=6, n_blocks=2)
+    for block in params["blocks"]:
+        for name in ("attention_norm", "feed_forward_norm"):
+            block[name] = {part: rng.standard_normal(6).astype("f4") for part in block[name]}
+        for layer in (*block["attention"].values(), *block["feed_forward"].values()):
+            layer["bias"] = rng.standard_normal(6).astype("f4")
+    ids, targets, negatives = rng.integers(1, 31, (3, 4, 7))
+    return params, ids, targets, negatives[..., None]
+
+
+def fused(attention, part):
+    """Query, key and value side by side."""
+    return np.concatenate([attention[name][part] for name in ("query", "key", "value")], axis=-1)
+
+
+def losses():
+    """Ours, a target."""
+    params, ids, targets, negatives = drawn()
+    binary, _ = sasrec.sampled_loss(params, ids, targets, negatives, n_heads=2)
+    catalogue, _ = sasrec.catalogue_loss(params, ids, targets, n_heads=2)
+    return float(binary), float(catalogue)
+
+
+def test_the_pytorch_peer_has_our_losses():
+    params, *batch = drawn()
+    model = torch_peer.Model(30, 7, 6, 2, 2)
+    state = {"items.weight": params["items"], "positions": params["positions"]}
+    state |= {f"norm.{part}": params["norm"][part] for part in ("weight", "bias")}
+    for i, block in enumerate(params["blocks"]):
+        layers = {"out": block["attention"]["output"], **block["feed_forward"]}
+        layers["qkv"] = {part: fused(block["attention"], part) for part in ("weight", "bias")}
+        for name, layer in layers.items():
+            state[f"blocks.{i}.{name}.weight"] = layer["weight"].T
+            state[f"blocks.{i}.{name}.bias"] = layer["bias"]
+        for name in ("attention_norm", "feed_forward_norm"):
+            for part, values in block[name].items():
+                state[f"blocks.{i}.{name}.{part}"] = values
+    model.load_state_dict({name: torch.tensor(values) for name, values in state.items()})
+    batch = [torch.tensor(array) for array in batch]
+    found = [
+        torch_peer.binary(model, *batch),
+        torch_peer.catalogue(model, *batch, chunked=False),
+        torch_peer.catalogue(model, *batch, chunked=True),
+    ]
+    binary, catalogue = losses()
+    expected = [binary, catalogue, catalogue]
+    np.testing.assert_allclose([loss.item() / 28 for loss in found], expected, rtol=1e-5)
+
+
+def test_the_jax_peer_has_our_outputs():
+    params, ids, *_ = drawn()
+    theirs = {"items": params["items"], "positions": params["positions"], "norm": params["norm"]}
+    theirs["blocks"] = [
+        {
+            "attention_norm": block["attention_norm"],
+            "feed_forward_norm": block["feed_forward_norm"],
+            "qkv": {part: fused(block["attention"], part) for part in ("weight", "bias")},
+            "out": block["attention"]["output"],
+            **block["feed_forward"],
+        }
+        for block in params["blocks"]
+    ]
+    ours, _ = sasrec.encode(params, ids, n_heads=2)
+    found = jax_peer.encode(
+        jax.tree.map(jnp.asarray, theirs), jnp.asarray(ids), 2, 0.0, 0.0, jax.random.key(0)
+    )
+    np.testing.assert_allclose(found, ours, atol=1e-5)
