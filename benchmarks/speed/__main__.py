@@ -81,7 +81,9 @@ def measure(name: str, path: Path, parser, *, quick: bool) -> None:
     before = load_average()
     try:
         found = QUESTIONS[name].measure(quick)
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        parser.error(f"--data was {error.filename}, but cannot be read ({error.strerror})")
+    except ValueError as error:
         parser.error(str(error))
     except KeyboardInterrupt:
         print("stopped; nothing was written", file=sys.stderr)
