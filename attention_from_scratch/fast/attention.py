@@ -58,23 +58,10 @@ def scaled_dot_product_attention(
     parallel : map of `training.shard_pool`, or None
         Runs groups of blocks side by side; how many of them at once changes nothing in the result.
     """
-    check_compared(query, key)
-    check_attended(query, key, value)
-    if not query.shape[:-2] == key.shape[:-2] == value.shape[:-2]:
-        raise ValueError(
-            f"query, key and value have shapes {query.shape}, {key.shape} and {value.shape}, but "
-            "must agree in the axes before the last two"
-        )
-    n_queries, n_keys = query.shape[-2], key.shape[-2]
     mask = Mask() if mask is None else mask
-    if not isinstance(mask, Mask):
-        raise TypeError(f"mask was a {type(mask).__name__}, but must be a Mask of fast.masks")
-    scores_shape = (*query.shape[:-1], n_keys)
-    check_mask("mask.real", mask.real, scores_shape)
-    check_mask("keep", keep, scores_shape)
-    if (mask.before, mask.after) != (None, None) and n_queries != n_keys:
-        raise ValueError(f"mask is a band, but there are {n_queries} queries and {n_keys} keys")
-    keep = None if keep is None else np.broadcast_to(keep, scores_shape)
+    check_all(query, key, value, mask, keep)
+    n_queries, n_keys = query.shape[-2], key.shape[-2]
+    keep = None if keep is None else np.broadcast_to(keep, (*query.shape[:-1], n_keys))
     scale = 1 / math.sqrt(query.shape[-1]) if scale is None else float(scale)
     dropout = Dropout(dropout_p, rng, keep, query.dtype)
     # BLAS is faster with keys as columns; a product with ones is a sum over keys.
@@ -137,6 +124,24 @@ def scaled_dot_product_attention(
         return d_query, added(d_keys), added(d_values)
 
     return output, backward
+
+
+def check_all(query, key, value, mask, keep):
+    """Raise for arrays and masks that do not fit together."""
+    check_compared(query, key)
+    check_attended(query, key, value)
+    if not query.shape[:-2] == key.shape[:-2] == value.shape[:-2]:
+        raise ValueError(
+            f"query, key and value have shapes {query.shape}, {key.shape} and {value.shape}, but "
+            "must agree in the axes before the last two"
+        )
+    if not isinstance(mask, Mask):
+        raise TypeError(f"mask was a {type(mask).__name__}, but must be a Mask of fast.masks")
+    n_queries, n_keys = query.shape[-2], key.shape[-2]
+    check_mask("mask.real", mask.real, (*query.shape[:-1], n_keys))
+    check_mask("keep", keep, (*query.shape[:-1], n_keys))
+    if (mask.before, mask.after) != (None, None) and n_queries != n_keys:
+        raise ValueError(f"mask is a band, but there are {n_queries} queries and {n_keys} keys")
 
 
 def added(arrays):

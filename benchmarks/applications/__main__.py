@@ -7,11 +7,11 @@ can be stopped and started again.
 """
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
 from benchmarks.applications import decisions, fusion, news, shop, social
+from benchmarks.folders import writable
 
 RESULTS = Path(__file__).parents[1] / "results" / "applications"
 QUICK_RESULTS = Path("runs") / "applications-quick"
@@ -30,12 +30,7 @@ def main(arguments: list[str] | None = None) -> None:
     options, parser = parse(arguments)
     if options.out is None:
         options.out = QUICK_RESULTS if options.quick else RESULTS
-    try:
-        options.out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        parser.error(f"--out was {options.out}, but must be a folder ({error.strerror})")
-    if not os.access(options.out, os.W_OK):
-        parser.error(f"--out was {options.out}, but that folder cannot be written")
+    writable(parser, options.out)
     names = list(APPLICATIONS) if options.name == "all" else [options.name]
     if "fusion" in names and options.data is None:
         parser.error("fusion needs --data, a file of films such as ml-100k.inter")

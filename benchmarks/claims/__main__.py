@@ -7,12 +7,12 @@ claims of `trained` are no part of `all`: each takes minutes and has options of 
 """
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
 from benchmarks.claims import complexity, cross, scale, scaling, trained
 from benchmarks.claims.writing import RESULTS, redraw, run
+from benchmarks.folders import writable
 
 CLAIMS = {"complexity": complexity, "scale": scale, "scaling": scaling, "cross": cross}
 QUICK_RESULTS = Path("runs") / "claims-quick"
@@ -53,12 +53,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 def check_out(parser, out: Path, to_be_read: list[str]) -> None:
     """Leave with status 2 unless the folder can be written and holds what is to be read."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        parser.error(f"--out was {out}, but must be a folder ({error.strerror})")
-    if not os.access(out, os.W_OK):
-        parser.error(f"--out was {out}, but that folder cannot be written")
+    writable(parser, out)
     for name in to_be_read:
         if not (out / f"{name}.json").is_file():
             parser.error(f"--out was {out}, but there is no {name}.json in it to redraw")

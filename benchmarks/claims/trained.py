@@ -29,6 +29,7 @@ from attention_from_scratch.training import shard_pool
 from benchmarks.claims import local, movielens, recall
 from benchmarks.claims.measuring import environment, load_average
 from benchmarks.claims.writing import RESULTS, as_json, redraw
+from benchmarks.folders import writable
 
 CLAIMS = {"recall": recall, "local": local, "movielens": movielens}
 RUNS, QUICK = Path("runs") / "claims", Path("runs") / "claims-quick"
@@ -43,7 +44,8 @@ def main(arguments: list[str]) -> None:
     options.seeds = options.seeds or SEEDS[options.quick]
     out = out or (QUICK if options.quick else RESULTS)
     runs = (options.out or (QUICK if options.quick else RUNS)) / name
-    make_folders(parser, out, runs)
+    writable(parser, out)
+    writable(parser, runs)
     if not options.redraw:
         run_missing(parser, claim, runs, options)
         wanted = files_of_all(claim, runs, options)
@@ -93,15 +95,6 @@ def part(text: str) -> tuple[int, int]:
     if not (which.isdecimal() and of.isdecimal() and 1 <= int(which) <= int(of)):
         raise argparse.ArgumentTypeError(f"was {text!r}, but must be 1/2 or 2/2 or the like")
     return int(which), int(of)
-
-
-def make_folders(parser, *folders: Path) -> None:
-    """Leave with status 2 where there cannot be a folder."""
-    for folder in folders:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            parser.error(f"--out was {folder}, but must be a folder ({error.strerror})")
 
 
 def run_missing(parser, claim, runs: Path, options) -> None:

@@ -20,6 +20,7 @@ from attention_from_scratch.training import available_cores
 from attention_from_scratch.training.memory import KEEP, keep_memory
 from benchmarks.claims.measuring import load_average
 from benchmarks.claims.writing import as_json
+from benchmarks.folders import writable
 from benchmarks.speed import training_step
 from benchmarks.speed.layer import LSTM, Attention
 from benchmarks.speed.scoring import Scoring
@@ -38,10 +39,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Measure what is asked for; print what was found."""
     options, parser = parse(arguments)
     out = options.out or (QUICK_RESULTS if options.quick else RESULTS)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        parser.error(f"--out was {out}, but must be a folder ({error.strerror})")
+    writable(parser, out)
     QUESTIONS["scoring"].data = options.data
     for name in QUESTIONS if options.name == "all" else [options.name]:
         path = out / f"{name}.json"
