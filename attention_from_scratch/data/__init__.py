@@ -15,6 +15,7 @@ from attention_from_scratch.data.scenarios import (
 )
 from attention_from_scratch.data.shop import Shop
 from attention_from_scratch.data.split import Split, leave_one_out
+from attention_from_scratch.data.user_files import UserField, read_user_fields
 
 __all__ = [
     "Events",
@@ -25,12 +26,14 @@ __all__ = [
     "Shop",
     "Social",
     "Split",
+    "UserField",
     "before_last",
     "best_possible",
     "gap_borders",
     "leave_one_out",
     "read_features",
     "read_interactions",
+    "read_user_fields",
     "tf_idf",
     "time_gaps",
 ]

@@ -19,7 +19,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from attention_from_scratch.data import Split, leave_one_out, read_features, read_interactions
+from attention_from_scratch.data import (
+    Split,
+    UserField,
+    leave_one_out,
+    read_features,
+    read_interactions,
+    read_user_fields,
+)
 from attention_from_scratch.evaluation import (
     evaluate,
     hit_rate,
@@ -48,13 +55,17 @@ NAMED = (  # if they are there, the films after which something is recommended
 
 
 class Variant(NamedTuple):
-    """What an item is made of; `half` hides the genres of half the films, `early` is told all."""
+    """What an item is made of; `half` hides the genres of half the films, `early` is told all.
+
+    `who` is told who the user is: gender, age group, occupation, at every event.
+    """
 
     title: str
     features: tuple[str, ...] = ()
     id_dropout: float = 0.0
     half: bool = False
     early: bool = False
+    who: bool = False
 
 
 ALL = ("genres", "year", "title")
@@ -69,15 +80,17 @@ VARIANTS = {
     "features": Variant("all, no ids", ALL, 1.0),
     "ids-genres-half": Variant("ids + genres of half the films", ("genres",), half=True),
     "ids-all-early": Variant("ids + all, id dropout 0.2, told early", ALL, 0.2, early=True),
+    "ids-who": Variant("ids, told who the user is", who=True),
 }
 
 
 class Questions(NamedTuple):
-    """One film of each user: what the model sees, what is not ranked, what is asked for."""
+    """A film of each of some users: what the model sees, what is not ranked, what is asked for."""
 
     histories: list[np.ndarray]
     seen: list[np.ndarray]
     targets: np.ndarray
+    users: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,6 +121,7 @@ class Films:
     split: Split
     known: Questions
     new: Questions
+    who: dict[str, UserField]
 
     @classmethod
     def read(cls, path: Path, users: int | None = None) -> "Films":
@@ -131,14 +145,20 @@ class Films:
             left_out=left_out,
             hidden=hidden,
             split=split,
-            known=Questions(before, before, split.test[asked]),
+            known=Questions(before, before, split.test[asked], asked),
             new=questions_of(histories, left_out),
+            who=known_of_users(path, data.users),
         )
 
     @property
     def n_items(self) -> int:
         """Number of films V."""
         return len(self.titles) - 1
+
+    def told_of(self, model: Recommender, users, histories) -> dict:
+        """What else a model is told of these users: {"context": ...}, or nothing."""
+        names = getattr(model, "config", {}).get("context", {})
+        return {"context": {n: self.who[n].over(users, histories) for n in names}} if names else {}
 
     @property
     def counts(self) -> np.ndarray:
@@ -151,6 +171,12 @@ class Films:
         return without(chosen, self.hidden) if variant.half else chosen
 
 
+def known_of_users(path: Path, labels: list[str]) -> dict[str, UserField]:
+    """From the file of users beside the events, if there is one."""
+    beside = path.with_suffix(".user")
+    return read_user_fields(beside, labels) if beside.exists() else {}
+
+
 def drawn(rng, n_items: int, share: float) -> np.ndarray:
     """So many of the items, at random: bool (V + 1,)."""
     flags = np.zeros(n_items + 1, bool)
@@ -161,16 +187,16 @@ def drawn(rng, n_items: int, share: float) -> np.ndarray:
 def questions_of(histories: list[np.ndarray], left_out: np.ndarray) -> Questions:
     """For each user's last film that is left out, if another film came before it."""
     found = []
-    for history in histories:
+    for user, history in enumerate(histories):
         places = np.flatnonzero(left_out[history])
         before = history[: places[-1]] if len(places) else history[:0]
         rest = before[~left_out[before]]
         if len(rest):
-            found.append((rest, before, history[places[-1]]))
+            found.append((rest, before, history[places[-1]], user))
     if not found:
         raise ValueError("no user has a film that is left out after one that is not")
-    rest, before, targets = map(list, zip(*found, strict=True))
-    return Questions(rest, before, np.array(targets))
+    rest, before, targets, users = map(list, zip(*found, strict=True))
+    return Questions(rest, before, np.array(targets), np.array(users))
 
 
 def without(features: dict[str, np.ndarray], items: np.ndarray) -> dict[str, np.ndarray]:
@@ -218,6 +244,8 @@ def jobs(
     yield folder / "baselines.json", partial(run_baselines, films)
     for seed in options.seeds:
         for key in VARIANTS:
+            if VARIANTS[key].who and not films.who:
+                continue  # there is no file of users beside the events
             make = partial(run_variant, films, settings, key, seed, options.threads)
             yield folder / f"{key}-seed{seed}.json", make
 
@@ -297,10 +325,14 @@ def train(films: Films, variant: Variant, settings: dict, seed: int, threads: in
         films.n_items,
         features=features if variant.early else without(features, films.left_out),
         id_dropout=variant.id_dropout,
+        context={n: len(f.names) - 1 for n, f in films.who.items()} if variant.who else None,
         seed=seed,
         **settings["model"],
-    ).fit(
-        films.split.train,
+    )
+    train = films.split.train
+    model.fit(
+        train,
+        **films.told_of(model, range(len(train)), train),
         validation=films.split.validation,
         threads=threads,
         progress=False,
@@ -314,10 +346,10 @@ def train(films: Films, variant: Variant, settings: dict, seed: int, threads: in
 
 def measured(model: Recommender, films: Films) -> dict:
     """The answers to all questions."""
-    known = mask_seen(model.scores(films.known.histories), films.known.seen)
+    known = scores_of(model, films, films.known)
     counts = films.counts[films.known.targets]
     events = np.digitize(counts, BORDERS) - 1
-    new = mask_seen(model.scores(films.new.histories), films.new.seen)
+    new = scores_of(model, films, films.new)
     among = np.where(films.left_out, new, -np.inf)
     hidden = films.hidden[films.new.targets]
     return {
@@ -331,6 +363,12 @@ def measured(model: Recommender, films: Films) -> dict:
         "new_genres_kept": ranked(among[~hidden], films.new.targets[~hidden]),
         "new_genres_hidden": ranked(among[hidden], films.new.targets[hidden]),
     }
+
+
+def scores_of(model: Recommender, films: Films, asked: Questions) -> np.ndarray:
+    """Of every film for each question; what the user has seen is not ranked."""
+    told = films.told_of(model, asked.users, asked.histories)
+    return mask_seen(model.scores(asked.histories, **told), asked.seen)
 
 
 def ranked(scores: np.ndarray, targets: np.ndarray) -> dict:

@@ -1,6 +1,7 @@
 """Fusion: who is left out is left out, and what is asked and written is what is said."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -33,6 +34,8 @@ def path(tmp_path_factory):
         word = WORDS[film % 4]
         items.append(f"{film}\tthe {word} {film}\t{1950 + film}\t{word.title()}")
     path.with_suffix(".item").write_text("\n".join(items) + "\n")
+    users = ["user_id:token\tgender:token"] + [f"{user}\t{'FM'[user % 2]}" for user in range(31)]
+    path.with_suffix(".user").write_text("\n".join(users) + "\n")
     return path
 
 
@@ -90,6 +93,39 @@ def test_training_is_not_told_the_features_of_films_left_out_unless_early(films,
         assert seen["rows"][1:][~films.left_out[1:]].all()
         assert seen["histories"] is films.split.train
         assert model.features["genres"][1:].any(axis=1).all()  # told afterwards
+
+
+def test_a_model_that_is_told_who_the_user_is_is_told_at_every_event(films, monkeypatch):
+    noted = {}
+
+    def fit(model, histories, *, context=None, **settings):
+        noted["context"], noted["kinds"] = context, model.config["context"]
+        model.params = model.initial_params()
+        return model
+
+    monkeypatch.setattr(Pipeline, "fit", fit)
+    settings = fusion.settings_of(quick=True)
+    model = fusion.train(films, VARIANTS["ids-who"], settings, seed=0, threads=1)
+    assert noted["kinds"] == {"gender": 2}
+    assert [len(row) for row in noted["context"]["gender"]] == [len(h) for h in films.split.train]
+    assert [set(row) for row in noted["context"]["gender"][:2]] == [{1}, {2}]
+    told = films.told_of(model, films.new.users, films.new.histories)["context"]["gender"]
+    assert [row[0] for row in told] == [1 + user % 2 for user in films.new.users]
+    fusion.train(films, VARIANTS["ids"], settings, seed=0, threads=1)
+    assert noted["context"] is None
+
+
+def test_without_a_file_of_users_the_model_that_needs_it_is_left_out(films, path, tmp_path):
+    alone = tmp_path / path.name
+    for suffix in (".inter", ".item"):
+        alone.with_suffix(suffix).write_text(path.with_suffix(suffix).read_text())
+    settings = fusion.settings_of(quick=True)
+    options = SimpleNamespace(seeds=[0], threads=1)
+    names = [
+        {file.name for file, _ in fusion.jobs(of, settings, tmp_path, options)}
+        for of in (films, Films.read(alone))
+    ]
+    assert names[0] - names[1] == {"ids-who-seed0.json"}
 
 
 def test_the_genres_of_half_the_films_are_hidden(films):
