@@ -21,7 +21,8 @@ from attention_from_scratch.models.trained import N_SHARDS, SCORING_BATCH, Train
 from attention_from_scratch.models.weights import sasrec_from_torch, sasrec_to_torch
 from attention_from_scratch.training import draw_negatives, epoch_batches, pad, shard_pool
 
-FAST_SHARDS = 4  # of a batch; fewer, larger ones leave less to the interpreter
+FAST_SHARDS = 4  # of a batch at most: fewer, larger ones leave less to the interpreter
+FAST_EVENTS = 1024  # of a shard at least
 
 
 class SASRec(TrainedRecommender):
@@ -103,11 +104,12 @@ class SASRec(TrainedRecommender):
 
     def batches(self, sequences, batch_size, epoch, **columns):
         """Batches of one epoch, as `train` wants them; their order is drawn anew each time."""
+        fast_shards = {"n_shards": FAST_SHARDS, "least": FAST_EVENTS}
         return epoch_batches(
             sequences,
             max_len=self.max_len,
             batch_size=batch_size,
-            n_shards=FAST_SHARDS if self.config["fast"] else N_SHARDS,
+            **(fast_shards if self.config["fast"] else {"n_shards": N_SHARDS}),
             rng=self.stream("order", epoch),
             full=not self.config["mask_padding"],
             **columns,

@@ -75,6 +75,7 @@ def epoch_batches(
     n_shards: int,
     rng,
     pool: int = 1,
+    least: int = 0,
     full: bool = False,
     context: Columns | None = None,
     wanted: list[np.ndarray] | None = None,
@@ -83,7 +84,8 @@ def epoch_batches(
 
     Users are shuffled and cut into batches of `batch_size`. Inside a batch they are sorted by
     length, which changes nothing in the batch's mean, and cut into shards of like length, which
-    leaves little padding to compute. `full` computes it all, for a model to which it matters.
+    leaves little padding to compute. `full` computes it all, for a model to which it matters. There
+    are fewer shards where they would have fewer than `least` events.
 
     With a `pool` of several batches, users are sorted by length before the pool is cut into its
     batches, which are then shuffled. There is less padding still, but users of like length now
@@ -93,7 +95,7 @@ def epoch_batches(
     which events are to be predicted) are parallel to the histories.
     """
     lengths = np.array([min(len(history), max_len + 1) for history in histories])
-    for users in shuffled_parts(lengths, batch_size, n_shards, rng, pool):
+    for users in shuffled_parts(lengths, batch_size, n_shards, rng, pool, least):
         yield [
             shard_of(
                 [histories[user] for user in part],
@@ -165,7 +167,7 @@ def cut_shard(histories, users, ends, max_len, n_targets, context) -> Shard:
 
 
 def shuffled_parts(
-    lengths, batch_size: int, n_shards: int, rng, pool: int = 1
+    lengths, batch_size: int, n_shards: int, rng, pool: int = 1, least: int = 0
 ) -> Iterator[list[np.ndarray]]:
     """Shuffle, cut into batches, sort each by length and cut it into shards: yields indices."""
     order = rng.permutation(len(lengths))
@@ -174,7 +176,9 @@ def shuffled_parts(
         members = members[np.argsort(lengths[members], kind="stable")]
         batches = [members[at : at + batch_size] for at in range(0, len(members), batch_size)]
         for place in rng.permutation(len(batches)) if len(batches) > 1 else range(len(batches)):
-            yield [part for part in np.array_split(batches[place], n_shards) if len(part)]
+            batch = batches[place]
+            enough = max(1, int(lengths[batch].sum()) // least) if least else n_shards
+            yield [part for part in np.array_split(batch, min(n_shards, enough)) if len(part)]
 
 
 def rows_of(columns: Columns | None, users) -> Columns:

@@ -3,6 +3,9 @@
 import math
 from numbers import Integral, Real
 
+# What overflows shows in the loss, the parameters or the scores, and that is an error with a name.
+SILENT = {"over": "ignore", "invalid": "ignore"}
+
 
 def check_integer(name: str, value: int, least: int) -> int:
     """`value` as an int, if it is an integer from `least` on (a boolean is none)."""

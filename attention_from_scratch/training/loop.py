@@ -7,14 +7,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from attention_from_scratch.training.checks import check_integer, check_positive
+from attention_from_scratch.training.checks import SILENT, check_integer, check_positive
 from attention_from_scratch.training.optimizer import Adam, clip_gradients
 from attention_from_scratch.training.streams import stream
 from attention_from_scratch.training.threads import shard_pool
 from attention_from_scratch.tree import Tree, tree_leaves, tree_map, tree_sum
-
-# What overflows shows in the loss, the parameters or the scores, and that is an error with a name.
-SILENT = {"over": "ignore", "invalid": "ignore"}
 
 
 @dataclass
@@ -158,7 +155,7 @@ def descend(
             with np.errstate(**SILENT):
                 if clip is not None:
                     grads, _ = clip_gradients(grads, clip)
-                optimizer.update(params, grads)
+                optimizer.update(params, grads, parallel)
             losses.append(value)
             counts.append(count)
             step += 1
@@ -185,9 +182,11 @@ def batch_gradients(loss, params, shards, parallel, seed, step):
             value, backward = loss(params, shard, rng=rng, total=total)
             return float(value), backward()
 
-    values, grads = zip(*parallel(run, enumerate(shards)), strict=True)
+    # The last shard is the longest: begun first, it is not what the others wait for at the end.
+    found = list(parallel(run, reversed(list(enumerate(shards)))))
+    values, grads = zip(*reversed(found), strict=True)
     with np.errstate(**SILENT):
-        return sum(values), tree_sum(grads), total
+        return sum(values), tree_sum(grads) if len(grads) > 1 else grads[0], total
 
 
 def measured(evaluate, params, metric, epoch) -> dict:

@@ -8,6 +8,9 @@ def draw_negatives(
 ) -> np.ndarray:
     """Draw items uniformly from those that do not occur in the user's history.
 
+    Any item is drawn, and drawn again where the user has seen it; for users whose history is longer
+    than half of the catalogue, from a list of what they have not.
+
     Parameters
     ----------
     histories : one array of item ids per user
@@ -24,12 +27,20 @@ def draw_negatives(
     Source: Kang & McAuley (2018), section III-E; one negative for each position, drawn anew in
     every epoch.
     """
-    negatives = np.empty((len(histories), length, n_negatives), np.int64)
-    for row, history in zip(negatives, histories, strict=True):
-        unseen = np.ones(n_items + 1, bool)
-        unseen[history] = False
-        unseen[0] = False
-        pool = np.flatnonzero(unseen)
-        pool = pool if pool.size else np.arange(1, n_items + 1)
-        row[:] = pool[rng.integers(pool.size, size=row.shape)]
+    users = np.repeat(np.arange(len(histories)), [len(history) for history in histories])
+    seen = np.zeros((len(histories), n_items + 1), bool)
+    seen[users, np.concatenate([np.zeros(0, np.int64), *histories])] = True
+    negatives = rng.integers(1, n_items + 1, (len(histories), length, n_negatives))
+    for user, history in enumerate(histories):
+        if 2 * len(history) > n_items:
+            unseen = 1 + np.flatnonzero(~seen[user, 1:])
+            if len(unseen):
+                negatives[user] = unseen[rng.integers(len(unseen), size=negatives[user].shape)]
+            else:
+                seen[user] = False
+    places = np.nonzero(seen[np.arange(len(histories))[:, None, None], negatives])
+    while len(places[0]):
+        negatives[places] = rng.integers(1, n_items + 1, len(places[0]))
+        still = seen[places[0], negatives[places]]
+        places = tuple(axis[still] for axis in places)
     return negatives

@@ -1,11 +1,14 @@
 """Adam, and a bound on the size of a step."""
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
-from attention_from_scratch.training.checks import check_positive
+from attention_from_scratch.training.checks import SILENT, check_positive
 from attention_from_scratch.tree import Tree, tree_leaves, tree_map
+
+PIECE = 2**17  # numbers of an array that a step takes at a time
 
 
 class Adam:
@@ -38,23 +41,39 @@ class Adam:
         self.mean = tree_map(np.zeros_like, params)
         self.square = tree_map(np.zeros_like, params)
 
-    def update(self, params: Tree, grads: Tree) -> None:
-        """Take one step. Writes into the arrays of `params`: it owns the model while it trains."""
+    def update(self, params: Tree, grads: Tree, parallel: Callable = map) -> None:
+        """Take one step. Writes into the arrays of `params`: it owns the model while it trains.
+
+        Every number is by itself, so large arrays are taken some rows at a time, while these are in
+        the cache, and side by side by the map of `shard_pool`.
+        """
         self.step_count += 1
         beta1, beta2 = self.betas
         step = self.lr / (1 - beta1**self.step_count)
         correction = (1 - beta2**self.step_count) ** 0.5
+        pieces = []
 
-        def update(param, grad, mean, square):
-            if grad.shape != param.shape:
-                raise ValueError(f"a gradient has shape {grad.shape}, its parameter {param.shape}")
+        def cut(param, *others):
+            if others[0].shape != param.shape:
+                raise ValueError(
+                    f"a gradient has shape {others[0].shape}, its parameter {param.shape}"
+                )
+            arrays = [np.atleast_1d(array) for array in (param, *others)]
+            n_rows = max(1, PIECE * len(arrays[0]) // max(1, param.size))
+            for start in range(0, len(arrays[0]), n_rows):
+                pieces.append([array[start : start + n_rows] for array in arrays])
+
+        @np.errstate(**SILENT)
+        def update(piece):
+            param, grad, mean, square = piece
             mean += (1 - beta1) * (grad - mean)
             square += (1 - beta2) * (grad * grad - square)
             if self.weight_decay and param.ndim > 1:
                 param -= self.lr * self.weight_decay * param
             param -= step * mean / (np.sqrt(square) / correction + self.eps)
 
-        tree_map(update, params, grads, self.mean, self.square)
+        tree_map(cut, params, grads, self.mean, self.square)
+        list(parallel(update, pieces))
 
 
 def clip_gradients(grads: Tree, max_norm: float) -> tuple[Tree, float]:

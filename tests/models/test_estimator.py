@@ -70,6 +70,7 @@ def test_fast_ops_train_and_score_as_the_plain_ones_do_but_for_rounding(
     norm, loss, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(estimator, "FAST_SHARDS", N_SHARDS)  # each shard draws its own negatives
+    monkeypatch.setattr(estimator, "FAST_EVENTS", 0)
     settings = {"loss": loss, "norm": norm, "dropout": 0.0, "dtype": "float64"}
     plain, quick = fitted(**settings), fitted(fast=True, **settings)
     assert quick.ops is not plain.ops

@@ -54,8 +54,8 @@ def test_of_a_long_history_a_shard_holds_the_last_events_and_their_targets():
     assert shard.histories[0].tolist() == [1, 2, 3, 4, 5, 6]  # for drawing negatives
 
 
-def batches_of(seed=0, batch_size=10, n_shards=4, max_len=12, histories=HISTORIES):
-    sizes = {"max_len": max_len, "batch_size": batch_size, "n_shards": n_shards}
+def batches_of(seed=0, batch_size=10, n_shards=4, max_len=12, histories=HISTORIES, least=0):
+    sizes = {"max_len": max_len, "batch_size": batch_size, "n_shards": n_shards, "least": least}
     return list(epoch_batches(histories, **sizes, rng=np.random.default_rng(seed)))
 
 
@@ -78,6 +78,13 @@ def test_a_batch_is_cut_into_at_most_n_shards_and_none_is_empty(n_shards):
         assert len(batch) == min(n_shards, users)
         sizes = [len(shard.ids) for shard in batch]
         assert max(sizes) - min(sizes) <= 1
+
+
+def test_there_are_fewer_shards_where_they_would_be_small():
+    for batch in batches_of(n_shards=4, batch_size=7, least=40):
+        events = sum(min(len(history), 13) for shard in batch for history in shard.histories)
+        assert len(batch) == min(4, max(1, events // 40))
+        assert sum(len(shard.ids) for shard in batch) == len(users_of(batch))
 
 
 def test_shards_hold_users_of_like_length():

@@ -18,7 +18,7 @@ class Descent:
     def __init__(self):
         self.grads = []
 
-    def update(self, params, grads):
+    def update(self, params, grads, parallel=map):
         self.grads.append(grads["w"].copy())
         params["w"] -= 0.1 * grads["w"]
 
@@ -190,7 +190,7 @@ def test_a_loss_that_is_no_number_raises_and_names_the_epoch(bad):
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
 def test_parameters_that_are_no_numbers_are_found_before_they_are_evaluated(bad):
     class Careless:
-        def update(self, params, grads):
+        def update(self, params, grads, parallel=map):
             params["w"] += bad
 
     batches = [[shard(1.0)]]  # one step, after which no loss would show it
@@ -216,7 +216,7 @@ def test_a_divergence_after_an_evaluation_returns_the_best_epoch(where):
         return (np.nan if where == "loss" and next(calls) == 9 else value), backward
 
     class Failing(Descent):
-        def update(self, params, grads):
+        def update(self, params, grads, parallel=map):
             super().update(params, grads)
             if where == "update" and len(self.grads) == 8:
                 params["w"] *= np.nan

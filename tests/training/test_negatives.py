@@ -39,3 +39,12 @@ def test_a_user_who_has_seen_everything_gets_any_item():
 def test_the_same_rng_draws_the_same():
     assert np.array_equal(draw([[1]], seed=4), draw([[1]], seed=4))
     assert not np.array_equal(draw([[1]], seed=4), draw([[1]], seed=5))
+
+
+def test_all_unseen_items_are_as_likely_where_much_of_a_small_catalogue_is_seen():
+    drawn = draw([[1, 2, 3, 4, 5], [1, 2, 3, 4, 1]], length=20_000, n_items=8)
+    for history, row in zip(([1, 2, 3, 4, 5], [1, 2, 3, 4]), drawn, strict=True):
+        counts = np.bincount(row.ravel(), minlength=9)[1:]
+        unseen = np.setdiff1d(np.arange(1, 9), history)
+        assert set(np.flatnonzero(counts) + 1) == set(unseen)
+        np.testing.assert_allclose(counts[unseen - 1], 60_000 / len(unseen), rtol=0.03)

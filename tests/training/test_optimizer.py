@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from attention_from_scratch.training import Adam, clip_gradients
+from attention_from_scratch.training import Adam, clip_gradients, optimizer, shard_pool
 from attention_from_scratch.tree import tree_leaves, tree_map
 
 
@@ -132,3 +132,22 @@ def test_small_gradients_are_left_as_they_are(max_norm):
 def test_clipping_keeps_the_dtype():
     clipped, _ = clip_gradients({"w": np.full(4, 10, np.float32)}, 1.0)
     assert clipped["w"].dtype == np.float32
+
+
+def test_a_step_in_pieces_and_side_by_side_is_the_step_in_one_piece(monkeypatch):
+    rng, after = np.random.default_rng(0), []
+    params = {"table": rng.normal(size=(50, 3)), "bias": rng.normal(size=7), "number": np.ones(())}
+    turned = {"table": np.asfortranarray(params["table"])}
+    grads = [{name: rng.normal(size=leaf.shape) for name, leaf in params.items()} for _ in "ab"]
+    for piece, threads, start in ((2**17, 1, params), (16, 2, params), (16, 2, params | turned)):
+        monkeypatch.setattr(optimizer, "PIECE", piece)
+        trained = {name: leaf.copy("K") for name, leaf in start.items()}
+        adam = Adam(trained, weight_decay=0.1)
+        with shard_pool(threads) as parallel:
+            for step in grads:
+                adam.update(trained, step, parallel)
+        after.append(trained)
+    for other in after[1:]:
+        for name, leaf in after[0].items():
+            np.testing.assert_array_equal(other[name], leaf)
+            assert (leaf != params[name]).all()
