@@ -180,6 +180,12 @@ def train_options(add):
     add("--evaluate-every", **count, default=5, help="epochs (default %(default)s)")
     add("--seed", type=seed, default=0)
     add("--max-len", **count, default=200, help="latest events looked at (default %(default)s)")
+    add(
+        "--count-from",
+        choices=["end", "start"],
+        default="end",
+        help="of what is looked at, where positions are counted from (default %(default)s)",
+    )
     add("--dim", **count, default=50, help="width of the model (default %(default)s)")
     add("--blocks", **count, default=2, dest="n_blocks", help="default %(default)s")
     add("--heads", **count, default=1, dest="n_heads", help="default %(default)s")
@@ -187,6 +193,12 @@ def train_options(add):
     add("--negatives", **count, default=1, dest="n_negatives", help="sampled for an event, by bce")
     add("--batch-size", **count, default=128, help="users in a step (default %(default)s)")
     add("--lr", type=float, default=1e-3, help="default %(default)s")
+    add(
+        "--schedule",
+        choices=["constant", "cosine"],
+        default="constant",
+        help="cosine: lr falls to 0 over the epochs",
+    )
     add("--threads", **count, help="default: all cores; the result is the same on any number")
     add("--out", type=Path, help="folder for the run (default runs/DATA-LOSS-seedN)")
     add("--overwrite", action="store_true", help="replace a model that is there")

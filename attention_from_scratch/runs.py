@@ -30,9 +30,9 @@ MODEL, CATALOGUE, RESULT, CURVES = (
 # What the options of `train` are called as arguments of SASRec, and of its fit.
 OF_MODEL = (
     *("max_len", "dim", "n_blocks", "n_heads", "dropout", "norm", "loss", "n_negatives", "seed"),
-    "fast",
+    *("count_from", "fast"),
 )
-OF_FIT = ("epochs", "patience", "evaluate_every", "batch_size", "lr", "threads")
+OF_FIT = ("epochs", "patience", "evaluate_every", "batch_size", "lr", "schedule", "threads")
 
 
 def train(options) -> None:

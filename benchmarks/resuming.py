@@ -7,6 +7,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from attention_from_scratch.files import replace_file
+from benchmarks.claims.writing import as_json
 
 
 def check_settings(path: Path, settings: dict) -> None:
@@ -34,7 +35,7 @@ def run_missing(
             if path.exists():  # another process, beside this one, has made it meanwhile
                 continue
             result = {"settings": settings, "quick": quick} | make()
-            text = json.dumps(result, indent=1, allow_nan=False) + "\n"
+            text = as_json(result)
             replace_file(path, lambda part, text=text: part.write_text(text, "utf-8"))
 
 

@@ -88,6 +88,7 @@ def test_train_writes_the_whole_run(shelf):
         "evaluate_every": 2,
         "batch_size": 16,
         "lr": 1e-3,
+        "schedule": "constant",
         "threads": 1,
     }
     assert result["epochs"] == 4

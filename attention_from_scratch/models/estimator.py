@@ -49,6 +49,9 @@ class SASRec(TrainedRecommender):
     dtype : "float32" or "float64"
     mask_padding : bool
         Of `sasrec.encode`; False for weights from code that does not mask padded keys.
+    count_from : "end" or "start"
+        Where positions are counted from: the last event, as in the paper, or the first that is
+        looked at, as in code that pads on the right.
     fast : bool
         Compute with the ops of `fast`: the same to rounding, except that dropout is drawn from
         bytes, at a rate that is a multiple of 1 / 256.
@@ -74,6 +77,7 @@ class SASRec(TrainedRecommender):
         seed: int = 0,
         dtype: str = "float32",
         mask_padding: bool = True,
+        count_from: str = "end",
         fast: bool = False,
     ):
         config = checked(
@@ -90,6 +94,7 @@ class SASRec(TrainedRecommender):
                 "seed": seed,
                 "dtype": dtype,
                 "mask_padding": bool(mask_padding),
+                "count_from": count_from,
                 "fast": bool(fast),
             }
         )
@@ -132,7 +137,8 @@ class SASRec(TrainedRecommender):
     @property
     def settings(self) -> dict:
         """What the model's functions need beside the parameters."""
-        return {name: self.config[name] for name in ("n_heads", "norm", "mask_padding")}
+        names = ("n_heads", "norm", "mask_padding", "count_from")
+        return {name: self.config[name] for name in names}
 
     @property
     def ops(self):
@@ -181,10 +187,10 @@ class SASRec(TrainedRecommender):
 
         The layout is that of pmixer/SASRec.pytorch; `models.torch_module.SASRecModule` is a module
         that takes it and computes what this model computes. There is no such layout for
-        norm="paper".
+        norm="paper" and for count_from="start".
         """
         self.require_fitted()
-        require_layout(self.config["norm"])
+        require_layout(self.config["norm"], self.config["count_from"])
         return as_tensors(sasrec_to_torch(self.params))
 
     @classmethod

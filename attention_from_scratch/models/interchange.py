@@ -34,7 +34,7 @@ def safetensors():
 
 def save_safetensors(path: str | Path, model) -> None:
     """Write a SASRec; its settings go into the file's metadata."""
-    require_layout(model.config["norm"])
+    require_layout(model.config["norm"], model.config["count_from"])
     library = safetensors()
     state = {name: np.ascontiguousarray(a) for name, a in sasrec_to_torch(model.params).items()}
     description = {
@@ -69,7 +69,7 @@ def load_safetensors(path: str | Path, model_class):
     try:
         description = json.loads(metadata["attention_from_scratch"])
         model = model_class(**description["config"])
-        require_layout(model.config["norm"])
+        require_layout(model.config["norm"], model.config["count_from"])
         counts = np.array(description[COUNTS])
         if counts.shape != model.item_counts.shape or counts.dtype.kind not in "iu":
             raise ValueError(f"{COUNTS} must be {len(model.item_counts)} integers")
@@ -89,7 +89,12 @@ def in_dtype(params, model):
     return tree_map(lambda array: array.astype(model.config["dtype"]), params)
 
 
-def require_layout(norm: str) -> None:
+def require_layout(norm: str, count_from: str = "end") -> None:
     """Raise unless there is a layout in PyTorch for such a model."""
+    if count_from != "end":
+        raise ValueError(
+            f'count_from was "{count_from}", but only positions counted from the end have a '
+            "PyTorch layout"
+        )
     if norm == "paper":
         raise ValueError('norm was "paper", but only "pre" and "post" have a PyTorch layout')

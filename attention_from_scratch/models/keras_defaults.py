@@ -1,6 +1,6 @@
 """What Keras does unless told otherwise: its Adam, its initial values, its order of weights."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -32,10 +32,10 @@ class KerasAdam(Adam):
         super().__init__(params, lr=lr, betas=betas, eps=eps)
         self.eps_hat = eps
 
-    def update(self, params: Tree, grads: Tree) -> None:
+    def update(self, params: Tree, grads: Tree, parallel: Callable = map) -> None:
         """Take one step, in place."""
         self.eps = self.eps_hat / (1 - self.betas[1] ** (self.step_count + 1)) ** 0.5
-        super().update(params, grads)
+        super().update(params, grads, parallel)
 
 
 def init_params(rng, n_items: int, n_classes: int, dim: int, dtype="float32") -> Tree:

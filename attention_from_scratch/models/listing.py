@@ -167,7 +167,9 @@ class Listing:
         right, history = [], History()
         with shard_pool(1) as parallel:
             steps = descend(
-                counting_loss(right), params, batches, optimizer, parallel, epochs, None, seed
+                *(counting_loss(right), params, batches, optimizer, parallel),
+                epochs=epochs,
+                seed=seed,
             )
             hidden = None if progress is None else not progress
             for row, _ in tqdm(steps, total=epochs, unit="epoch", disable=hidden):

@@ -43,30 +43,51 @@ def init_params(rng, *, n_items, max_len, dim, n_blocks, norm="pre", dtype="floa
     }
 
 
-def embed(params: Tree, ids: np.ndarray, *, dropout_p=0.0, rng=None, ops=plain):
+def embed(params: Tree, ids: np.ndarray, *, count_from="end", dropout_p=0.0, rng=None, ops=plain):
     """sqrt(D) * item + position; exactly 0 where there is no event.
 
-    Positions are counted from the end: the last event always has the last position.
+    Positions are counted from the end, so that the last event always has the last position; or from
+    the start, so that the first event that is looked at has the first, and an event's position says
+    how many there were before it.
 
     Returns
     -------
     output : (B, L, D)
     backward : d_output (B, L, D) -> {"items", "positions"}
     """
-    length, dim = ids.shape[-1], params["items"].shape[-1]
+    dim = params["items"].shape[-1]
     real = (ids != 0)[..., None]
     items, back_items = ops.embedding(ids, params["items"])
-    positions = params["positions"][-length:]
+    positions, back_positions = positions_of(ids, params["positions"], count_from, ops)
     noisy, back_dropout = ops.dropout(math.sqrt(dim) * items + positions, p=dropout_p, rng=rng)
     output = np.where(real, noisy, 0)
 
     def backward(d_output):
         d_sum = back_dropout(np.where(real, d_output, 0))
-        d_positions = np.zeros_like(params["positions"])
-        d_positions[-length:] = d_sum.sum(axis=0)
-        return {"items": back_items(math.sqrt(dim) * d_sum), "positions": d_positions}
+        return {
+            "items": back_items(math.sqrt(dim) * d_sum),
+            "positions": back_positions(d_sum),
+        }
 
     return output, backward
+
+
+def positions_of(ids, table, count_from, ops):
+    """Rows of the table of positions: (L, D), counted from the end, or (B, L, D), from the start.
+
+    `backward` takes a gradient of (B, L, D).
+    """
+    if count_from == "start":
+        before = np.cumsum(ids != 0, axis=-1) - 1
+        return ops.embedding(np.maximum(before, 0), table, padding_id=None)
+    length = ids.shape[-1]
+
+    def backward(d_output):
+        d_table = np.zeros_like(table)
+        d_table[-length:] = d_output.sum(axis=0)
+        return d_table
+
+    return table[-length:], backward
 
 
 def encode(
@@ -76,6 +97,7 @@ def encode(
     n_heads,
     norm="pre",
     mask_padding=True,
+    count_from="end",
     dropout_p=0.0,
     attention_dropout_p=None,
     rng=None,
@@ -93,6 +115,8 @@ def encode(
     mask_padding : bool
         Hide padding from attention and keep its rows at 0. False only for weights from code that
         lets events attend to padding, such as pmixer/SASRec.pytorch.
+    count_from : "end" or "start"
+        Of `embed`.
     dropout_p, attention_dropout_p, rng
         As in `dropout`: on the embeddings and the feed-forward layers, and on the attention
         weights, where None means dropout_p too.
@@ -113,7 +137,7 @@ def encode(
     real = (ids != 0)[..., None] | (not mask_padding)
     stack = {"blocks": params["blocks"], "norm": params["norm"]}
 
-    x, back_embed = embed(params, ids, **noise)
+    x, back_embed = embed(params, ids, count_from=count_from, **noise)
     output, back_encoder = transformer_encoder(stack, x, real=real, norm=norm, **settings)
 
     def backward(d_output):
@@ -220,21 +244,23 @@ def scores_of(state: np.ndarray, params: Tree) -> np.ndarray:
     return scores
 
 
-def fast_scores(params: Tree, ids, *, n_heads, norm="pre", mask_padding=True) -> np.ndarray:
+def fast_scores(
+    params: Tree, ids, *, n_heads, norm="pre", mask_padding=True, count_from="end"
+) -> np.ndarray:
     """`next_item_scores` of the fast ops, the last block at the last position only."""
     real = (ids != 0)[..., None] | (not mask_padding)
     settings = block_settings(ids, n_heads, mask_padding, fast) | {"real": real, "norm": norm}
     seen = fast.padding_mask(ids) if mask_padding else fast.Mask()
     stack = {"blocks": params["blocks"], "norm": params["norm"]}
-    x, _ = embed(params, ids, ops=fast)
+    x, _ = embed(params, ids, count_from=count_from, ops=fast)
     return scores_of(last_state(stack, x, last_mask=seen, ops=fast, **settings), params)
 
 
 def attention_maps(
-    params: Tree, ids: np.ndarray, *, n_heads, norm="pre", mask_padding=True
+    params: Tree, ids: np.ndarray, *, n_heads, norm="pre", mask_padding=True, count_from="end"
 ) -> np.ndarray:
     """Who attends to whom, in every block and head: (n_blocks, B, H, L, L)."""
     real = (ids != 0)[..., None] | (not mask_padding)
     settings = block_settings(ids, n_heads, mask_padding) | {"real": real, "norm": norm}
-    x, _ = embed(params, ids)
+    x, _ = embed(params, ids, count_from=count_from)
     return np.array(attention_maps_of(params["blocks"], x, **settings))

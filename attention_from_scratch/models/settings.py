@@ -12,6 +12,7 @@ SIZES = ("n_items", "max_len", "dim", "n_blocks", "n_heads", "n_negatives")
 CHOICES = {
     "norm": ("pre", "post", "paper"),
     "loss": ("cross_entropy", "bce"),
+    "count_from": ("end", "start"),
 }
 DTYPES = ("float32", "float64")
 

@@ -94,6 +94,7 @@ class TrainedRecommender(Recommender):
         betas: tuple[float, float] = (0.9, 0.98),
         weight_decay: float = 0.0,
         clip: float | None = None,
+        schedule: str = "constant",
         threads: int | None = None,
         progress: bool | None = None,
     ) -> "TrainedRecommender":
@@ -121,6 +122,8 @@ class TrainedRecommender(Recommender):
             that less padding is computed: faster, but users of like length meet in a step.
         lr, betas, weight_decay, clip
             Of `Adam` and `clip_gradients`.
+        schedule : "constant" or "cosine"
+            Whether lr stays, or falls along a half wave to 0 over the epochs.
         epochs, evaluate_every, threads, progress
             As in `train`.
         """
@@ -159,6 +162,7 @@ class TrainedRecommender(Recommender):
             evaluate_every=evaluate_every,
             patience=patience,
             clip=clip,
+            schedule=schedule,
             seed=self.config["seed"],
             threads=threads,
             progress=progress,

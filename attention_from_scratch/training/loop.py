@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from attention_from_scratch.training.checks import SILENT, check_integer, check_positive
-from attention_from_scratch.training.optimizer import Adam, clip_gradients
+from attention_from_scratch.training.optimizer import SCHEDULES, Adam, clip_gradients
 from attention_from_scratch.training.streams import stream
 from attention_from_scratch.training.threads import shard_pool
 from attention_from_scratch.tree import Tree, tree_leaves, tree_map, tree_sum
@@ -47,6 +47,7 @@ def train(
     evaluate_every: int = 5,
     patience: int | None = None,
     clip: float | None = None,
+    schedule: str = "constant",
     seed: int = 0,
     threads: int | None = None,
     progress: bool | None = None,
@@ -55,7 +56,7 @@ def train(
 
     Parameters
     ----------
-    loss, params, batches, optimizer, clip, seed
+    loss, params, batches, optimizer, clip, schedule, seed
         As in `descend`; `params` are not changed.
     evaluate : params -> {metric: value} or None
         Called every `evaluate_every` epochs and after the last. The parameters that are best by
@@ -73,12 +74,18 @@ def train(
     """
     from tqdm import tqdm  # here, so that importing the package stays fast
 
-    check_settings(epochs, evaluate_every, patience, clip)
+    check_settings(epochs, evaluate_every, patience, clip, schedule)
     params = tree_map(np.copy, params)
     result, disable = Training(params), None if progress is None else not progress
     with shard_pool(threads) as parallel, tqdm(total=epochs, unit="epoch", disable=disable) as bar:
         try:
-            steps = descend(loss, params, batches, optimizer, parallel, epochs, clip, seed)
+            steps = descend(
+                *(loss, params, batches, optimizer, parallel),
+                epochs=epochs,
+                clip=clip,
+                schedule=schedule,
+                seed=seed,
+            )
             for epoch, (row, count) in enumerate(steps, 1):
                 result.history.append(row)
                 if result.best == -math.inf:  # nothing evaluated yet
@@ -102,7 +109,7 @@ def train(
     return result
 
 
-def check_settings(epochs, evaluate_every, patience, clip) -> None:
+def check_settings(epochs, evaluate_every, patience, clip, schedule) -> None:
     """Raise for a setting of `train` that cannot be."""
     check_integer("epochs", epochs, 1)
     check_integer("evaluate_every", evaluate_every, 1)
@@ -110,6 +117,8 @@ def check_settings(epochs, evaluate_every, patience, clip) -> None:
         check_integer("patience", patience, 1)
     if clip is not None:
         check_positive("clip", clip)
+    if schedule not in SCHEDULES:
+        raise ValueError(f"schedule was {schedule!r}, but must be one of {tuple(SCHEDULES)}")
 
 
 def descend(
@@ -118,8 +127,10 @@ def descend(
     batches: Callable[[int], Iterable[list]],
     optimizer: Adam,
     parallel: Callable,
+    *,
     epochs: int,
-    clip: float | None,
+    clip: float | None = None,
+    schedule: str = "constant",
     seed: int,
 ) -> Iterator[tuple[dict, int]]:
     """Take the steps of each epoch, in place; then yield its row and its number of targets.
@@ -137,6 +148,9 @@ def descend(
         Of `shard_pool`.
     clip : float or None
         Largest norm of a step's gradients.
+    schedule : "constant" or "cosine"
+        Keep the optimizer's lr, or let it fall from epoch to epoch, along a half wave that would
+        reach 0 after the last.
     seed : int
         A seed gives the same model bit for bit on one machine, on any number of threads.
 
@@ -145,8 +159,9 @@ def descend(
     FloatingPointError
         When the loss or a parameter is no longer a number.
     """
-    step = 0
+    step, lr = 0, optimizer.lr
     for epoch in range(1, epochs + 1):
+        optimizer.lr = lr * SCHEDULES[schedule]((epoch - 1) / epochs)
         start, losses, counts = time.perf_counter(), [], []
         for shards in batches(epoch):
             value, grads, count = batch_gradients(loss, params, shards, parallel, seed, step)

@@ -8,6 +8,12 @@ import numpy as np
 from attention_from_scratch.training.checks import SILENT, check_positive
 from attention_from_scratch.tree import Tree, tree_leaves, tree_map
 
+# Share of the training that is over -> what lr is multiplied by.
+SCHEDULES = {
+    "constant": lambda over: 1.0,
+    "cosine": lambda over: (1 + math.cos(math.pi * over)) / 2,
+}
+"""Cosine: Loshchilov & Hutter, SGDR (ICLR 2017), equation 5, without restarts."""
 PIECE = 2**17  # numbers of an array that a step takes at a time
 
 

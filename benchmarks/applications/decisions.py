@@ -36,9 +36,9 @@ from attention_from_scratch.models.explanation import (
 from attention_from_scratch.models.report import Report, aggregate_report
 from attention_from_scratch.plot import save
 from benchmarks.applications.decisions_page import figures, page
-from benchmarks.applications.resuming import check_settings
 from benchmarks.claims.measuring import environment
 from benchmarks.claims.writing import as_json, rounded
+from benchmarks.resuming import check_settings
 
 AGAIN = whole_catalogue(exclude_seen=False)  # a product may be taken again
 BANK_MODEL = {"max_len": 10, "dim": 32, "n_blocks": 2, "n_heads": 1, "dropout": 0.1}

@@ -42,7 +42,7 @@ from attention_from_scratch.models.fusion import item_table
 from attention_from_scratch.plot import save
 from attention_from_scratch.training import available_cores
 from benchmarks.applications.fusion_page import figure, page
-from benchmarks.applications.resuming import read_results, run_missing
+from benchmarks.resuming import read_results, run_missing
 
 LEFT_OUT = 0.1  # share of the films
 BORDERS = (0, 10, 50, 200)  # events of a film in training: rare ones have fewer than 10

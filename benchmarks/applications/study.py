@@ -30,8 +30,8 @@ from attention_from_scratch.models.baselines import MarkovChain
 from attention_from_scratch.ops import log_softmax
 from attention_from_scratch.plot import save
 from attention_from_scratch.training import available_cores
-from benchmarks.applications.resuming import read_results, run_missing
 from benchmarks.applications.study_page import draw, page
+from benchmarks.resuming import read_results, run_missing
 
 DATA_SEEDS = (0, 1)  # the second is a check: other users, with the first model and seed only
 

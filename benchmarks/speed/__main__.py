@@ -21,7 +21,8 @@ from attention_from_scratch.training.memory import KEEP, keep_memory
 from benchmarks.claims.measuring import load_average
 from benchmarks.claims.writing import as_json
 from benchmarks.folders import writable
-from benchmarks.speed import training_step
+from benchmarks.speed import growth, ladder, profile, training_step
+from benchmarks.speed.epoch import Epoch
 from benchmarks.speed.layer import LSTM, Attention
 from benchmarks.speed.scoring import Scoring
 
@@ -29,9 +30,13 @@ RESULTS = Path(__file__).parents[1] / "results" / "speed"
 QUICK_RESULTS = Path("runs") / "speed-quick"
 QUESTIONS = {
     "training_step": training_step,
+    "epoch": Epoch(),
     "attention": Attention(),
     "scoring": Scoring(),
     "lstm": LSTM(),
+    "scaling": growth,
+    "ladder": ladder,
+    "profile": profile,
 }
 
 
@@ -40,7 +45,8 @@ def main(arguments: list[str] | None = None) -> None:
     options, parser = parse(arguments)
     out = options.out or (QUICK_RESULTS if options.quick else RESULTS)
     writable(parser, out)
-    QUESTIONS["scoring"].data = options.data
+    QUESTIONS["scoring"].data = options.data / "ml-1m.txt"
+    QUESTIONS["epoch"].folder = options.data
     for name in QUESTIONS if options.name == "all" else [options.name]:
         path = out / f"{name}.json"
         if options.redraw and not path.is_file():
@@ -59,8 +65,8 @@ def parse(arguments: list[str] | None) -> tuple[argparse.Namespace, argparse.Arg
     parser.add_argument(
         "--data",
         type=Path,
-        default=Path("../shared/data/ml-1m.txt"),
-        help="MovieLens-1M, for scoring (%(default)s)",
+        default=Path("../shared/data"),
+        help="the folder with ml-1m.txt and games.txt, for epoch and scoring (%(default)s)",
     )
     parser.add_argument("--out", type=Path, help=f"a folder; {RESULTS} if none is given")
     parser.add_argument(

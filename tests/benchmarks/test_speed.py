@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from benchmarks.speed import __main__ as speed
-from benchmarks.speed import contest, training_step
+from benchmarks.speed import contest, growth, ladder, parts, profile, rungs, training_step
 from benchmarks.speed.contest import Contender, fastest, ratio, shown, take_turns
+from benchmarks.speed.epoch import Epoch
 from benchmarks.speed.layer import LSTM, Attention
 from benchmarks.speed.models import ours
 from benchmarks.speed.scoring import Scoring
@@ -69,7 +70,7 @@ def test_the_table_of_a_step_holds_us_against_the_best_of_the_others():
 
 
 @pytest.mark.parametrize(
-    "question", [Attention(), LSTM(), Scoring(), training_step], ids=lambda q: q.TITLE
+    "question", [Attention(), LSTM(), Scoring(), Epoch(), training_step], ids=lambda q: q.TITLE
 )
 def test_a_page_and_a_figure_come_from_the_numbers_alone(question, tmp_path, monkeypatch):
     name = {"Causal attention": "128", "LSTM": "lstm", "Scoring": "all users"}.get(
@@ -99,6 +100,66 @@ def test_a_page_and_a_figure_come_from_the_numbers_alone(question, tmp_path, mon
     assert path.with_suffix(".png").stat().st_size > 5_000
 
 
+def test_every_rung_of_the_ladder_has_the_same_gradients():
+    found = {}
+    for name in ladder.RUNGS:
+        run, _ = rungs.rung(name=name, threads=2, **{"batch": 4, "length": 70, "dim": 8})
+        parts = run()
+        found[name] = [np.concatenate(of) for of in zip(*parts, strict=True)]
+    for name in ladder.RUNGS:
+        for ours_, theirs in zip(found[name], found["loop"], strict=True):
+            np.testing.assert_allclose(ours_, theirs, atol=2e-5)
+
+
+def test_the_ladder_says_what_each_rung_gains():
+    found = made_up(loop=8.0, matrix=2.0, tile=1.0, threads=0.5)
+    text = ladder.tables({"shape": {"length": 8}, "rows": {"attention": found}})
+    assert "From the first to the last 16 times" in text
+    assert [line.split("|")[3].strip() for line in text.splitlines()[-4:]] == [
+        "",
+        "4.00 (4.00 to 4.00)",
+        "2.00 (2.00 to 2.00)",
+        "2.00 (2.00 to 2.00)",
+    ]
+
+
+def test_the_powers_of_a_step_are_read_off_on_logarithmic_axes():
+    rows = {name: made_up(**{"100": 1.0, "200": 4.0, "400": 32.0}) for name in growth.AXES}
+    over_all, last, counted = growth.slopes("length", {"base": growth.BASE, "rows": rows})
+    assert (round(over_all, 6), round(last, 6)) == (2.5, 3.0)
+    assert 1 < counted < 2
+
+
+@pytest.mark.parametrize(
+    ("name", "loss", "power"),
+    [("batch", "bce", 1), ("length", "bce", 2), ("dim", "bce", 2), ("n_items", "softmax", 1)],
+)
+def test_the_multiplications_of_a_step_grow_as_the_theory_says(name, loss, power):
+    many = [growth.multiplications(growth.BASE | {name: size}, loss) for size in (10**7, 2 * 10**7)]
+    assert many[1] / many[0] == pytest.approx(2**power, rel=1e-3)
+
+
+def test_the_parts_of_a_step_add_up_to_it_and_its_products_are_less():
+    shape = training_step.SHAPE | {"batch": 8, "length": 64}
+    for loss in ("bce", "softmax"):
+        step = parts.profiled_step(loss, 0.2, shape, 4)
+        floor = parts.products(loss, shape, 4)
+        step(), floor()
+        seconds, below = step(), floor()
+        assert min(seconds.values()) > 0
+        assert set(below) < set(seconds)
+        assert sum(below.values()) < sum(seconds.values())
+        assert {"attention", "linear maps", "Adam", "the rest", "loss"} <= set(seconds)
+
+
+def test_the_profile_names_parts_by_size_and_their_products():
+    found = {"attention": 3.0, "Adam": 1.0, "products alone: attention": 0.5}
+    rows = {"bce": {name: {"seconds": [value]} for name, value in found.items()}}
+    text = profile.tables({"shape": {}, "rows": rows})
+    assert "| attention | 3000.0 | 75% | 500.0 |\n| Adam | 1000.0 | 25% |  |" in text
+    assert "| **all** | 4000.0 | 100% | 500.0 |" in text
+
+
 def test_a_step_of_fast_ops_is_the_step_of_the_plain_ones():
     from attention_from_scratch.tree import tree_leaves
 
@@ -117,8 +178,8 @@ def test_a_step_of_fast_ops_is_the_step_of_the_plain_ones():
 
 def test_a_mistake_at_the_shell_is_one_line(tmp_path, capsys):
     out = ["--out", str(tmp_path)]
-    no_data = ["scoring", "--data", str(tmp_path / "none.txt"), *out]
-    for arguments in (["lstm", "--redraw", *out], ["no-such-question"], no_data):
+    no_data = [[name, "--data", str(tmp_path / "none"), *out] for name in ("scoring", "epoch")]
+    for arguments in (["lstm", "--redraw", *out], ["no-such-question"], *no_data):
         with pytest.raises(SystemExit) as stopped:
             speed.main(arguments)
         assert stopped.value.code == 2

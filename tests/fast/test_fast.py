@@ -442,13 +442,14 @@ def test_parts_of_a_draw_come_again_the_same_and_differ_from_each_other():
 @pytest.mark.parametrize("norm", ["pre", "post", "paper"])
 @pytest.mark.parametrize("mask_padding", [True, False])
 @pytest.mark.parametrize("n_blocks", [1, 3])
-def test_scores_of_the_last_position_alone_are_the_scores(norm, mask_padding, n_blocks):
+@pytest.mark.parametrize("count_from", ["end", "start"])
+def test_scores_of_the_last_position_alone_are_the_scores(norm, mask_padding, n_blocks, count_from):
     rng = np.random.default_rng(0)
     sizes = {"n_items": 9, "max_len": 80, "dim": 6, "n_blocks": n_blocks, "norm": norm}
     params = sasrec.init_params(rng, **sizes, dtype="float64")
     ids = rng.integers(1, 10, (3, 70))
     ids[0, :68] = ids[1, :3] = 0
-    settings = {"n_heads": 2, "norm": norm, "mask_padding": mask_padding}
+    settings = {"n_heads": 2, "norm": norm, "mask_padding": mask_padding, "count_from": count_from}
     expected = sasrec.next_item_scores(params, ids, **settings)
     found = sasrec.fast_scores(params, ids, **settings)
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-14)

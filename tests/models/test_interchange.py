@@ -38,11 +38,12 @@ def test_safetensors_make_the_round_trip(norm, tmp_path):
     assert again.history == model.history
 
 
-def test_the_papers_norm_has_no_layout_in_torch(tmp_path):
-    model = trained(norm="paper")
-    with pytest.raises(ValueError, match="paper"):
+@pytest.mark.parametrize(("setting", "value"), [("norm", "paper"), ("count_from", "start")])
+def test_what_has_no_layout_in_torch_is_an_error_that_names_it(setting, value, tmp_path):
+    model = trained(**{setting: value})
+    with pytest.raises(ValueError, match=f'{setting} was "{value}"'):
         model.to_torch()
-    with pytest.raises(ValueError, match="paper"):
+    with pytest.raises(ValueError, match=f'{setting} was "{value}"'):
         model.save(tmp_path / "model.safetensors")
 
 

@@ -5,8 +5,11 @@ import math
 import numpy as np
 import pytest
 
+from attention_from_scratch import fast
+from attention_from_scratch import ops as plain
 from attention_from_scratch.models import sasrec
 from attention_from_scratch.tree import tree_leaves, tree_map, tree_sum
+from attention_from_scratch.verify import assert_gradients
 
 
 @pytest.fixture(params=["catalogue_loss", "sampled_loss"])
@@ -187,3 +190,26 @@ def test_ids_that_are_no_table_of_histories_are_an_error(shape):
     params = sasrec.init_params(np.random.default_rng(0), n_items=3, max_len=8, dim=4, n_blocks=1)
     with pytest.raises(ValueError, match=r"ids has shape .* must be \(B, 1..8\)"):
         sasrec.encode(params, np.ones(shape, int), n_heads=1)
+
+
+def test_positions_are_counted_from_the_end_or_from_the_start(params):
+    ids = np.array([[0, 0, 3, 1, 4], [2, 6, 5, 3, 1]])
+    zeros = with_leaf(params, "items", np.zeros_like(params["items"]))
+    table = params["positions"]
+    for ops in (plain, fast):
+        end, _ = sasrec.embed(zeros, ids, ops=ops)
+        start, _ = sasrec.embed(zeros, ids, count_from="start", ops=ops)
+        assert np.array_equal(end, [[*np.zeros_like(table[:2]), *table[3:]], table[1:]])
+        assert np.array_equal(start, [[*np.zeros_like(table[:2]), *table[:3]], table[:5]])
+
+
+def test_counted_from_the_start_every_gradient_is_the_derivative(params, settings):
+    ids, targets = np.array([[0, 0, 3, 1], [2, 6, 5, 3]]), np.array([[0, 3, 1, 4], [6, 5, 3, 1]])
+    assert_gradients(sasrec.catalogue_loss, params, ids, targets, count_from="start", **settings)
+
+
+def test_counted_from_the_start_more_zeros_on_the_left_change_nothing(params, settings):
+    settings, histories = settings | {"count_from": "start"}, np.array([[3, 1, 4], [2, 2, 7]])
+    narrow, _ = sasrec.encode(params, histories, **settings)
+    wide, _ = sasrec.encode(params, np.pad(histories, ((0, 0), (2, 0))), **settings)
+    np.testing.assert_allclose(wide[:, 2:], narrow, rtol=0, atol=1e-12)

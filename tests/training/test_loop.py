@@ -13,14 +13,15 @@ from attention_from_scratch.tree import tree_leaves
 
 
 class Descent:
-    """params - 0.1 * grads, which remembers what it was given."""
+    """params - lr * grads, which remembers what it was given."""
 
     def __init__(self):
-        self.grads = []
+        self.grads, self.lr, self.lrs = [], 0.1, []
 
     def update(self, params, grads, parallel=map):
         self.grads.append(grads["w"].copy())
-        params["w"] -= 0.1 * grads["w"]
+        self.lrs.append(self.lr)
+        params["w"] -= self.lr * grads["w"]
 
 
 def shard(*values):
@@ -189,7 +190,7 @@ def test_a_loss_that_is_no_number_raises_and_names_the_epoch(bad):
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
 def test_parameters_that_are_no_numbers_are_found_before_they_are_evaluated(bad):
-    class Careless:
+    class Careless(Descent):
         def update(self, params, grads, parallel=map):
             params["w"] += bad
 
@@ -356,6 +357,16 @@ def test_any_number_of_threads_gives_the_same_parameters_bit_for_bit():
     for result in results[1:]:
         for path, leaf in tree_leaves(result.params):
             assert np.array_equal(leaf, dict(tree_leaves(results[0].params))[path])
+
+
+def test_lr_stays_or_falls_along_half_a_wave():
+    steps = {"constant": [0.1] * 4, "cosine": [0.1, 0.0854, 0.05, 0.0146]}
+    for schedule, expected in steps.items():
+        optimizer = Descent()
+        run(optimizer=optimizer, epochs=4, schedule=schedule)
+        np.testing.assert_allclose(optimizer.lrs, np.repeat(expected, len(BATCHES)), atol=1e-4)
+    with pytest.raises(ValueError, match="schedule was 'linear', but must be one of"):
+        run(schedule="linear")
 
 
 def test_clipping_bounds_every_step():

@@ -1,0 +1,73 @@
+"""One run: train from a seed, choose the epoch by validation, look at the test events once."""
+
+import platform
+import time
+
+import numpy as np
+
+from attention_from_scratch.data import Split
+from attention_from_scratch.evaluation import evaluate, sampled_negatives, whole_catalogue
+from attention_from_scratch.models import SASRec
+from attention_from_scratch.training import available_cores
+
+DRAWS = 5  # of negatives, of the test events; validation has a draw of its own
+VALIDATION_DRAW = 100
+
+
+def run(split: Split, n_items: int, protocol: str, seed: int, settings: dict, threads) -> dict:
+    """What goes into the file of a run."""
+    model = SASRec(n_items, **settings["model"], seed=seed, fast=True)
+    start = time.perf_counter()
+    model.fit(
+        split.train,
+        validation=split.validation,
+        protocol=validation_protocol(protocol, split),
+        threads=threads,
+        **settings["fit"],
+    )
+    seconds = time.perf_counter() - start
+    if model.interrupted:
+        raise KeyboardInterrupt
+    return {
+        "seed": seed,
+        "best_epoch": model.best_epoch,
+        "epochs": len(model.history),
+        "threads": threads or available_cores(),
+        "seconds": round(seconds, 1),
+        "seconds_in_steps": round(sum(row["seconds"] for row in model.history), 1),
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+        "test": tested(model, split, protocol),
+        "history": model.history,
+    }
+
+
+def validation_protocol(protocol: str, split: Split):
+    """How the validation event is ranked: as the test event will be."""
+    if protocol == "catalogue":
+        return whole_catalogue()
+    return sampled_negatives(variant="paper", seed=VALIDATION_DRAW, train_histories=split.train)
+
+
+def tested(model: SASRec, split: Split, protocol: str) -> dict:
+    """Variant of the protocol -> metrics of the test events, of each draw of negatives."""
+    if protocol == "catalogue":
+        return {"catalogue": [evaluate(model.scores, split.test_histories, split.test)]}
+    return {
+        variant: [
+            evaluate(
+                model.scores,
+                split.test_histories,
+                split.test,
+                protocol=everybody(variant, draw, split),
+            )
+            for draw in range(DRAWS)
+        ]
+        for variant in ("paper", "strict")
+    }
+
+
+def everybody(variant: str, draw: int, split: Split):
+    """The protocol for all users that have a test event, however many they are."""
+    protocol = sampled_negatives(variant=variant, seed=draw, train_histories=split.train)
+    return protocol._replace(choose_users=lambda users: users)
