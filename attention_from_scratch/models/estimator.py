@@ -9,6 +9,7 @@ import numpy as np
 from attention_from_scratch import fast, ops
 from attention_from_scratch.models import sasrec
 from attention_from_scratch.models.interchange import (
+    LAYOUT,
     as_tensors,
     in_dtype,
     load_safetensors,
@@ -52,6 +53,10 @@ class SASRec(TrainedRecommender):
     count_from : "end" or "start"
         Where positions are counted from: the last event, as in the paper, or the first that is
         looked at, as in code that pads on the right.
+    output_projection : bool or None
+        Of attention; None: unless norm is "paper".
+    init : "glorot" or "small"
+        Of the linear maps; "small": what a block adds starts close to 0.
     fast : bool
         Compute with the ops of `fast`: the same to rounding, except that dropout is drawn from
         bytes, at a rate that is a multiple of 1 / 256.
@@ -78,6 +83,8 @@ class SASRec(TrainedRecommender):
         dtype: str = "float32",
         mask_padding: bool = True,
         count_from: str = "end",
+        output_projection: bool | None = None,
+        init: str = "glorot",
         fast: bool = False,
     ):
         config = checked(
@@ -95,6 +102,10 @@ class SASRec(TrainedRecommender):
                 "dtype": dtype,
                 "mask_padding": bool(mask_padding),
                 "count_from": count_from,
+                "output_projection": bool(
+                    norm != "paper" if output_projection is None else output_projection
+                ),
+                "init": init,
                 "fast": bool(fast),
             }
         )
@@ -103,7 +114,8 @@ class SASRec(TrainedRecommender):
 
     def initial_params(self):
         """Fresh parameters, drawn from the seed."""
-        names = ("n_items", "max_len", "dim", "n_blocks", "norm", "dtype")
+        names = ("n_items", "max_len", "dim", "n_blocks", "norm", "output_projection", "init")
+        names += ("dtype",)
         settings = {name: self.config[name] for name in names}
         return sasrec.init_params(self.stream("parameters"), **settings)
 
@@ -187,10 +199,10 @@ class SASRec(TrainedRecommender):
 
         The layout is that of pmixer/SASRec.pytorch; `models.torch_module.SASRecModule` is a module
         that takes it and computes what this model computes. There is no such layout for
-        norm="paper" and for count_from="start".
+        norm="paper", for count_from="start" and without an output projection.
         """
         self.require_fitted()
-        require_layout(self.config["norm"], self.config["count_from"])
+        require_layout(**{name: self.config[name] for name in LAYOUT})
         return as_tensors(sasrec_to_torch(self.params))
 
     @classmethod

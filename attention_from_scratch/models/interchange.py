@@ -10,6 +10,7 @@ from attention_from_scratch.models.weights import sasrec_from_torch, sasrec_to_t
 from attention_from_scratch.tree import tree_map
 
 COUNTS = "item_counts"  # of no use to PyTorch, where load_state_dict(strict=False) passes it over
+LAYOUT = ("norm", "count_from", "output_projection")  # settings that a layout depends on
 
 
 def as_tensors(state: dict) -> dict:
@@ -34,7 +35,7 @@ def safetensors():
 
 def save_safetensors(path: str | Path, model) -> None:
     """Write a SASRec; its settings go into the file's metadata."""
-    require_layout(model.config["norm"], model.config["count_from"])
+    require_layout(**{name: model.config[name] for name in LAYOUT})
     library = safetensors()
     state = {name: np.ascontiguousarray(a) for name, a in sasrec_to_torch(model.params).items()}
     description = {
@@ -69,7 +70,7 @@ def load_safetensors(path: str | Path, model_class):
     try:
         description = json.loads(metadata["attention_from_scratch"])
         model = model_class(**description["config"])
-        require_layout(model.config["norm"], model.config["count_from"])
+        require_layout(**{name: model.config[name] for name in LAYOUT})
         counts = np.array(description[COUNTS])
         if counts.shape != model.item_counts.shape or counts.dtype.kind not in "iu":
             raise ValueError(f"{COUNTS} must be {len(model.item_counts)} integers")
@@ -89,7 +90,7 @@ def in_dtype(params, model):
     return tree_map(lambda array: array.astype(model.config["dtype"]), params)
 
 
-def require_layout(norm: str, count_from: str = "end") -> None:
+def require_layout(norm: str, count_from: str = "end", output_projection: bool = True) -> None:
     """Raise unless there is a layout in PyTorch for such a model."""
     if count_from != "end":
         raise ValueError(
@@ -98,3 +99,5 @@ def require_layout(norm: str, count_from: str = "end") -> None:
         )
     if norm == "paper":
         raise ValueError('norm was "paper", but only "pre" and "post" have a PyTorch layout')
+    if not output_projection:
+        raise ValueError("output_projection was False, but there is no PyTorch layout without one")

@@ -22,12 +22,27 @@ from attention_from_scratch.tree import Tree
 EPS = 1e-8  # of the layer norms, as in the authors' code
 
 
-def init_params(rng, *, n_items, max_len, dim, n_blocks, norm="pre", dtype="float32") -> Tree:
+def init_params(
+    rng,
+    *,
+    n_items,
+    max_len,
+    dim,
+    n_blocks,
+    norm="pre",
+    output_projection=None,
+    init="glorot",
+    dtype="float32",
+) -> Tree:
     """Draw the parameters: {"items" (V + 1, D), "positions" (L, D), "blocks": [...], "norm"}.
 
     The two tables are normal with standard deviation 0.02, for either norm. (The authors' code
     leaves them to TensorFlow's default, which for L=200, D=50 makes positions four times larger.)
+    Attention has an output projection, or not; None: unless norm is "paper". The linear maps are
+    those of `init_linear`, or, with init="small", of a `small` block.
     """
+    if output_projection is None:
+        output_projection = norm != "paper"
 
     def table(rows):
         return rng.normal(0, 0.02, (rows, dim)).astype(dtype)
@@ -36,7 +51,12 @@ def init_params(rng, *, n_items, max_len, dim, n_blocks, norm="pre", dtype="floa
         "items": table(n_items + 1),
         "positions": table(max_len),
         "blocks": [
-            init_block(rng, dim, output_projection=norm != "paper", dtype=dtype)
+            init_block(
+                *(rng, dim),
+                output_projection=output_projection,
+                dtype=dtype,
+                small=init == "small",
+            )
             for _ in range(n_blocks)
         ],
         "norm": init_norm(dim, dtype),

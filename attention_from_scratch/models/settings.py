@@ -13,6 +13,7 @@ CHOICES = {
     "norm": ("pre", "post", "paper"),
     "loss": ("cross_entropy", "bce"),
     "count_from": ("end", "start"),
+    "init": ("glorot", "small"),
 }
 DTYPES = ("float32", "float64")
 

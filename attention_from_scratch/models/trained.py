@@ -119,7 +119,8 @@ class TrainedRecommender(Recommender):
             Users in a step.
         pool : int
             Of so many batches the users are sorted by length before they are cut into batches, so
-            that less padding is computed: faster, but users of like length meet in a step.
+            that less padding is computed: faster, but users of like length meet in a step, and an
+            event of a short history weighs more than one of a long history.
         lr, betas, weight_decay, clip
             Of `Adam` and `clip_gradients`.
         schedule : "constant" or "cosine"

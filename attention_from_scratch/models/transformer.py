@@ -329,18 +329,22 @@ def normalize(params: Tree, x: np.ndarray, eps: float, ops=plain):
     return output, backward
 
 
-def init_block(rng, dim: int, *, output_projection: bool, dtype) -> Tree:
-    """Parameters of one block; the feed-forward layer is as wide as the model, as in SASRec."""
+def init_block(rng, dim: int, *, output_projection: bool, dtype, small: bool = False) -> Tree:
+    """Parameters of one block; the feed-forward layer is as wide as the model, as in SASRec.
 
-    def square():
-        return init_linear(rng, dim, dim, dtype)
+    With `small`, what is added to the residual path starts close to 0: the output projection and
+    the feed-forward layers are drawn with standard deviation 0.02.
+    """
+
+    def square(small=False):
+        return init_linear(rng, dim, dim, dtype, deviation=0.02 if small else None)
 
     attention = {"query": square(), "key": square(), "value": square()}
     return {
         "attention_norm": init_norm(dim, dtype),
-        "attention": attention | {"output": square() if output_projection else None},
+        "attention": attention | {"output": square(small) if output_projection else None},
         "feed_forward_norm": init_norm(dim, dtype),
-        "feed_forward": {"up": square(), "down": square()},
+        "feed_forward": {"up": square(small), "down": square(small)},
     }
 
 
@@ -354,11 +358,17 @@ def init_decoder_block(rng, dim: int, *, dtype) -> Tree:
     }
 
 
-def init_linear(rng, n_in: int, n_out: int, dtype) -> Tree:
-    """Uniform weights of variance 2 / (in + out) and no bias (Glorot & Bengio 2010, eq. 16)."""
+def init_linear(rng, n_in: int, n_out: int, dtype, *, deviation: float | None = None) -> Tree:
+    """No bias, and uniform weights of variance 2 / (in + out) (Glorot & Bengio 2010, eq. 16).
+
+    Given a deviation, the weights are normal with that standard deviation.
+    """
     bound = (6 / (n_in + n_out)) ** 0.5
-    weight = rng.uniform(-bound, bound, (n_in, n_out)).astype(dtype)
-    return {"weight": weight, "bias": np.zeros(n_out, dtype)}
+    if deviation is None:
+        weight = rng.uniform(-bound, bound, (n_in, n_out))
+    else:
+        weight = rng.normal(0, deviation, (n_in, n_out))
+    return {"weight": weight.astype(dtype), "bias": np.zeros(n_out, dtype)}
 
 
 def init_norm(dim: int, dtype) -> Tree:

@@ -50,14 +50,17 @@ RECIPES = {
         "MovieLens-1M, whole catalogue",
         {
             "loss": "cross_entropy",
-            "norm": "pre",
+            "norm": "paper",
+            "output_projection": True,
+            "init": "small",
+            "count_from": "start",
             "max_len": 200,
             "dim": 64,
             "n_blocks": 2,
             "n_heads": 1,
-            "dropout": 0.1,
+            "dropout": 0.2,
         },
-        {"epochs": 100, "evaluate_every": 1, "patience": 10, "pool": 16},
+        {"epochs": 35, "evaluate_every": 2, "batch_size": 64, "lr": 2e-3, "schedule": "cosine"},
         (
             Published("SASRec+, softmax", 0.3152, 0.1821, TURNING + "; 540 s on a GPU"),
             Published("SASRec+, 3,000 negatives", 0.3159, 0.1857, TURNING + "; 769 s on a GPU"),
@@ -65,12 +68,15 @@ RECIPES = {
             Published("gSASRec", 0.3003, 0.1726, "asash/gSASRec-pytorch"),
             Published("SASRec, softmax", 0.3058, 0.1779, "blondered/bert4rec_repro"),
         ),
-        "",
+        "the block of SASRec+: that of the paper's authors with an output projection, positions "
+        "counted from the start. Three things are ours, chosen by validation: half the batch "
+        "(theirs has 128 users), lr that falls along half a wave from 0.002 (theirs stays at "
+        "0.001), and dropout 0.2 (theirs 0.1).",
     ),
     ("ml-1m", "sampled"): Recipe(
         "MovieLens-1M, 100 negatives",
         BINARY | {"max_len": 200, "dropout": 0.2},
-        {"epochs": 300, "evaluate_every": 5, "patience": 40, "pool": 16},
+        {"epochs": 80, "evaluate_every": 5, "batch_size": 64, "lr": 2e-3, "schedule": "cosine"},
         (
             Published("SASRec", 0.8245, 0.5905, PAPER),
             Published("SASRec.pytorch, run 1", 0.8190, 0.5897, "pmixer/SASRec.pytorch, README"),
@@ -81,7 +87,7 @@ RECIPES = {
     ("games", "sampled"): Recipe(
         "Amazon Video Games, 100 negatives",
         BINARY | {"max_len": 50, "dropout": 0.5},
-        {"epochs": 300, "evaluate_every": 5, "patience": 40, "pool": 16},
+        {"epochs": 80, "evaluate_every": 5, "batch_size": 128, "lr": 1e-3, "schedule": "cosine"},
         (
             Published("SASRec", 0.7410, 0.5360, PAPER),
             Published("SASRec.pytorch", 0.7442, 0.5376, "pmixer/SASRec.pytorch, Result_Norm.md"),

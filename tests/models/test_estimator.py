@@ -611,3 +611,20 @@ def test_a_file_that_is_no_such_model_is_a_value_error_that_names_it(write, mode
 def test_a_file_that_is_not_there_is_a_file_not_found_error(tmp_path):
     with pytest.raises(FileNotFoundError):
         SASRec.load(tmp_path / "model.npz")
+
+
+def test_small_maps_start_what_a_block_adds_close_to_zero():
+    model = SASRec(N_ITEMS, dim=64, norm="paper", output_projection=True, init="small")
+    for block in model.initial_params()["blocks"]:
+        for small in (block["attention"]["output"], *block["feed_forward"].values()):
+            assert small["weight"].std() == pytest.approx(0.02, rel=0.05)
+        assert block["attention"]["query"]["weight"].std() == pytest.approx(1 / 8, rel=0.05)
+
+
+@pytest.mark.parametrize("norm", ["pre", "paper"])
+def test_an_output_projection_is_there_unless_the_norm_is_the_papers_or_as_one_says(norm):
+    for asked, there in ((None, norm != "paper"), (True, True), (False, False)):
+        model = SASRec(N_ITEMS, norm=norm, output_projection=asked)
+        assert model.config["output_projection"] is there
+        for block in model.initial_params()["blocks"]:
+            assert (block["attention"]["output"] is not None) is there
