@@ -1,6 +1,7 @@
 """What a step of training costs as its sizes grow, one at a time, beside what the theory says."""
 
 import numpy as np
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from attention_from_scratch.plot.figure import new_figure
 from attention_from_scratch.training import available_cores
@@ -45,7 +46,7 @@ TITLES = {
     "dim": "width d",
     "batch": "users in a batch",
     "n_items": "items in the catalogue",
-    "threads": "threads",
+    "threads": "threads, on a batch four times as large",
 }
 
 
@@ -73,9 +74,9 @@ def measure(quick: bool) -> dict:
 
 
 def contender(name: str, size: int, loss: str, base: dict) -> Contender:
-    """A step with one size changed; a quarter of the batch is a shard."""
+    """A step with one size changed, or, with four times the users, the number of threads."""
     threads = size if name == "threads" else available_cores()
-    shape = base if name == "threads" else base | {name: size}
+    shape = base | ({"batch": 4 * base["batch"]} if name == "threads" else {name: size})
     settings = {
         "loss": loss,
         "dropout": 0.2,
@@ -148,11 +149,14 @@ def figure(result: dict):
             expected = middle[-1] * np.array(counts) / counts[-1]
         draw_line(ax, sizes, expected, expected, expected, STYLES[1], "theory")
         log_axes(ax)
+        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        ax.yaxis.set_major_formatter("{x:g}")
+        ax.yaxis.set_minor_formatter(NullFormatter())
         over_all, last, _ = slopes(name, result)
         finish(
             ax,
             f"power {over_all:.2f}, at the end {last:.2f}",
-            TITLES[name],
+            TITLES[name].split(",")[0],
             "seconds" if ax is panels[0] else "",
         )
     panels[0].legend(fontsize=8, frameon=False)
