@@ -114,9 +114,9 @@ class SASRec(TrainedRecommender):
 
     def initial_params(self):
         """Fresh parameters, drawn from the seed."""
-        names = ("n_items", "max_len", "dim", "n_blocks", "norm", "output_projection", "init")
-        names += ("dtype",)
-        settings = {name: self.config[name] for name in names}
+        sizes = ("n_items", "max_len", "dim", "n_blocks")
+        choices = ("norm", "output_projection", "init", "dtype")
+        settings = {name: self.config[name] for name in (*sizes, *choices)}
         return sasrec.init_params(self.stream("parameters"), **settings)
 
     def batches(self, sequences, batch_size, epoch, **columns):

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from benchmarks.applications import decisions, fusion, news, shop, social
-from benchmarks.folders import writable
+from benchmarks.folders import add_places, writable
 
 RESULTS = Path(__file__).parents[1] / "results" / "applications"
 QUICK_RESULTS = Path("runs") / "applications-quick"
@@ -53,12 +53,7 @@ def parse(arguments: list[str] | None) -> tuple[argparse.Namespace, argparse.Arg
     parser.add_argument(
         "--seeds", type=seed, nargs="+", default=[0, 1, 2], help="of the models (0 1 2)"
     )
-    parser.add_argument("--out", type=Path, help=f"a folder; {RESULTS} if none is given")
-    parser.add_argument(
-        "--quick",
-        action="store_true",
-        help=f"small sizes, to see that it runs; goes to {QUICK_RESULTS} if no folder is given",
-    )
+    add_places(parser, RESULTS, QUICK_RESULTS)
     parser.add_argument(
         "--data", type=Path, help="ml-100k.inter with ml-100k.item beside it: fusion, decisions"
     )

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from benchmarks.claims import complexity, cross, scale, scaling, trained
 from benchmarks.claims.writing import RESULTS, redraw, run
-from benchmarks.folders import writable
+from benchmarks.folders import add_places, add_redraw, writable
 
 CLAIMS = {"complexity": complexity, "scale": scale, "scaling": scaling, "cross": cross}
 QUICK_RESULTS = Path("runs") / "claims-quick"
@@ -29,15 +29,8 @@ def main(arguments: list[str] | None = None) -> None:
         epilog=f"Or one that trains models, with --help of its own: {', '.join(trained.CLAIMS)}.",
     )
     parser.add_argument("name", choices=[*CLAIMS, "all"])
-    parser.add_argument("--out", type=Path, help=f"a folder; {RESULTS} if none is given")
-    parser.add_argument(
-        "--quick",
-        action="store_true",
-        help=f"small sizes, to see that it runs; goes to {QUICK_RESULTS} if no folder is given",
-    )
-    parser.add_argument(
-        "--redraw", action="store_true", help="measure nothing: tables and figures from the JSON"
-    )
+    add_places(parser, RESULTS, QUICK_RESULTS)
+    add_redraw(parser)
     options = parser.parse_args(arguments)
     out = options.out or (QUICK_RESULTS if options.quick else RESULTS)
     names = list(CLAIMS) if options.name == "all" else [options.name]

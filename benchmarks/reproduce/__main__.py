@@ -15,7 +15,7 @@ from pathlib import Path
 from attention_from_scratch.data import Interactions, leave_one_out, read_interactions
 from attention_from_scratch.files import replace_file
 from attention_from_scratch.plot import save
-from benchmarks.folders import writable
+from benchmarks.folders import add_places, add_redraw, writable
 from benchmarks.reproduce.page import figure, page
 from benchmarks.reproduce.recipes import DATASETS, PROTOCOLS, RECIPES, SEEDS, settings
 from benchmarks.reproduce.running import run
@@ -69,15 +69,8 @@ def parse(arguments: list[str] | None) -> tuple[argparse.Namespace, argparse.Arg
         help="the folder with ml-1m.txt and games.txt (%(default)s)",
     )
     parser.add_argument("--threads", type=int, help="all cores if not given; changes no result")
-    parser.add_argument("--out", type=Path, help=f"a folder; {RESULTS} if none is given")
-    parser.add_argument(
-        "--quick",
-        action="store_true",
-        help=f"two epochs of a small model; goes to {QUICK_RESULTS} if no folder is given",
-    )
-    parser.add_argument(
-        "--redraw", action="store_true", help="run nothing: page and figure from the results"
-    )
+    add_places(parser, RESULTS, QUICK_RESULTS)
+    add_redraw(parser)
     options = parser.parse_args(arguments)
     if (options.dataset, options.protocol) not in RECIPES:
         known = ", ".join(" ".join(pair) for pair in RECIPES)

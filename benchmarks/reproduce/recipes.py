@@ -69,9 +69,9 @@ RECIPES = {
             Published("SASRec, softmax", 0.3058, 0.1779, "blondered/bert4rec_repro"),
         ),
         "the block of SASRec+: that of the paper's authors with an output projection, positions "
-        "counted from the start. Three things are ours, chosen by validation: half the batch "
-        "(theirs has 128 users), lr that falls along half a wave from 0.002 (theirs stays at "
-        "0.001), and dropout 0.2 (theirs 0.1).",
+        "counted from the start, small initial maps. Three things are ours: half the batch (theirs "
+        "has 128 users), lr that falls along half a wave from 0.002 (theirs stays at 0.001), and "
+        "dropout 0.2 (theirs 0.1).",
     ),
     ("ml-1m", "sampled"): Recipe(
         "MovieLens-1M, 100 negatives",

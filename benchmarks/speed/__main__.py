@@ -20,7 +20,7 @@ from attention_from_scratch.training import available_cores
 from attention_from_scratch.training.memory import KEEP, keep_memory
 from benchmarks.claims.measuring import load_average
 from benchmarks.claims.writing import as_json
-from benchmarks.folders import writable
+from benchmarks.folders import add_places, add_redraw, writable
 from benchmarks.speed import growth, ladder, profile, training_step
 from benchmarks.speed.epoch import Epoch
 from benchmarks.speed.layer import LSTM, Attention
@@ -68,15 +68,8 @@ def parse(arguments: list[str] | None) -> tuple[argparse.Namespace, argparse.Arg
         default=Path("../shared/data"),
         help="the folder with ml-1m.txt and games.txt, for epoch and scoring (%(default)s)",
     )
-    parser.add_argument("--out", type=Path, help=f"a folder; {RESULTS} if none is given")
-    parser.add_argument(
-        "--quick",
-        action="store_true",
-        help=f"small sizes, to see that it runs; goes to {QUICK_RESULTS} if no folder is given",
-    )
-    parser.add_argument(
-        "--redraw", action="store_true", help="measure nothing: table and figure from the JSON"
-    )
+    add_places(parser, RESULTS, QUICK_RESULTS)
+    add_redraw(parser)
     return parser.parse_args(arguments), parser
 
 
