@@ -2,12 +2,16 @@
 
 The plain op writes down all L x L scores, then their softmax, then what dropout leaves of it, and
 keeps them for the backward pass. Here a block of queries meets the keys that it may see, and leaves
-behind its output and one number a query: the logarithm of the sum of its exponentials,
+behind its output and two numbers a query: what was subtracted from its scores, and the sum of the
+exponentials,
 
-    lse_i = log sum_j exp(s_ij)
+    e_ij = exp(s_ij - shift_i)        total_i = sum_j e_ij
 
-from which the backward pass makes the weights again, a_ij = exp(s_ij - lse_i). So memory grows with
+from which the backward pass makes the weights again, w_ij = e_ij / total_i. So memory grows with
 L, and causal attention costs half of global attention, a window of w about w / L of it.
+
+A pass over the scores costs as much as a tenth of the products, so there are few: the division is
+done on the narrow arrays, and where `moderate` says so there is no shift.
 
 Source: Dao et al., FlashAttention (2022), algorithms 1, 2 and 4. They cut the keys into blocks too,
 to stay in the fast memory of a GPU; a CPU's is larger, and a whole row of scores is simpler.
@@ -19,13 +23,14 @@ import math
 import numpy as np
 
 from attention_from_scratch.fast.dropout import Dropout
+from attention_from_scratch.fast.exponential import moderate
 from attention_from_scratch.fast.linear import project
 from attention_from_scratch.fast.masks import Mask
 from attention_from_scratch.ops.attention import check_attended, check_compared, transpose
 from attention_from_scratch.ops.attention import multi_head_attention as of_heads
 from attention_from_scratch.ops.contract import check_d_output, check_mask
 
-BLOCK = 64  # queries
+BLOCKS = (64, 128)  # queries, at least and at most; between them an eighth of all
 GROUPS = 8  # of blocks, for the cores to share
 
 
@@ -48,7 +53,9 @@ def scaled_dot_product_attention(
 
         sum_j w_ij d_w_ij = sum_j w_ij k_ij (d_O_i . V_j) = d_O_i . O_i
 
-    which takes no weights at all.
+    which takes no weights at all. With g_i = d_O_i / total_i and mean_i = d_O_i . O_i / total_i,
+
+        d_V_j = sum_i e_ij k_ij g_i        d_s_ij = e_ij (k_ij g_i . V_j - mean_i)
 
     Parameters
     ----------
@@ -67,13 +74,13 @@ def scaled_dot_product_attention(
     # BLAS is faster with keys as columns; a product with ones is a sum over keys.
     scaled, key_t = scale * query, np.ascontiguousarray(transpose(key))
     ones = np.ones((n_keys, 1), query.dtype)
-    n_groups = GROUPS if parallel else 1
-    groups = [range(g * BLOCK, n_queries, n_groups * BLOCK) for g in range(n_groups)]
+    block, n_groups = block_size(n_queries), GROUPS if parallel else 1
+    groups = [range(g * block, n_queries, n_groups * block) for g in range(n_groups)]
     over = parallel or map
 
     def block_scores(start):
         """Scores of a block of queries with the keys that it sees: (..., block, keys)."""
-        rows = slice(start, min(start + BLOCK, n_queries))
+        rows = slice(start, min(start + block, n_queries))
         keys = mask.keys(rows.start, rows.stop, n_keys)
         scores = scaled[..., rows, :] @ key_t[..., keys]
         for which, hidden in mask.hidden(rows.start, rows.stop, keys, scores.dtype):
@@ -81,41 +88,49 @@ def scaled_dot_product_attention(
         return rows, keys, scores
 
     output = np.empty((*query.shape[:-1], value.shape[-1]), value.dtype)
-    lse = np.empty((*query.shape[:-1], 1), query.dtype)
+    totals = np.empty((*query.shape[:-1], 1), query.dtype)
+    shifts = None if moderate(scaled, key) else np.empty_like(totals)
 
     def forward_group(starts):
         for start in starts:
             rows, keys, scores = block_scores(start)
-            largest = scores.real.max(axis=-1, keepdims=True, initial=-np.inf)
-            largest[largest == -np.inf] = 0  # a query that sees nothing
-            weights = np.exp(np.subtract(scores, largest, out=scores), out=scores)
-            total = weights @ ones[keys]
+            if shifts is not None:
+                largest = scores.real.max(axis=-1, keepdims=True, initial=-np.inf)
+                largest[largest == -np.inf] = 0  # a query that sees nothing
+                shifts[..., rows, :] = largest
+                scores -= largest
+            exponentials = np.exp(scores, out=scores)
+            total = exponentials @ ones[keys]
             total[total.real == 0] = 1
             if dropout:
-                weights *= dropout.factor((..., rows, keys), weights.shape, start)
-            output[..., rows, :] = (weights @ value[..., keys, :]) / total
-            lse[..., rows, :] = largest + np.log(total)
+                exponentials *= dropout.kept((..., rows, keys), scores.shape, start)
+            attended = exponentials @ value[..., keys, :]
+            output[..., rows, :] = attended * (dropout.scale / total)
+            totals[..., rows, :] = total
 
     list(over(forward_group, groups))
 
     def backward(d_output):
         check_d_output(d_output, output)
-        means = np.einsum("...i,...i->...", d_output, output)[..., None]
+        means = np.einsum("...i,...i->...", d_output, output)[..., None] / totals
+        d_attended = d_output * (dropout.scale / totals)
         d_query, value_t = np.empty_like(query), np.ascontiguousarray(transpose(value))
 
         def backward_group(starts):
             d_key, d_value = np.zeros_like(key), np.zeros_like(value)
             for start in starts:
-                rows, keys, weights = block_scores(start)
-                np.exp(np.subtract(weights, lse[..., rows, :], out=weights), out=weights)
-                d_weights = d_output[..., rows, :] @ value_t[..., keys]
-                kept = weights
+                rows, keys, scores = block_scores(start)
+                if shifts is not None:
+                    scores -= shifts[..., rows, :]
+                kept = exponentials = np.exp(scores, out=scores)
+                d_weights = d_attended[..., rows, :] @ value_t[..., keys]
                 if dropout:
-                    factor = dropout.factor((..., rows, keys), weights.shape, start)
-                    kept, d_weights = weights * factor, np.multiply(d_weights, factor, d_weights)
-                d_value[..., keys, :] += transpose(kept) @ d_output[..., rows, :]
+                    kept = dropout.kept((..., rows, keys), scores.shape, start)
+                    d_weights *= kept
+                    kept *= exponentials
+                d_value[..., keys, :] += transpose(kept) @ d_attended[..., rows, :]
                 d_scores = np.subtract(d_weights, means[..., rows, :], out=d_weights)
-                d_scores *= weights
+                d_scores *= exponentials
                 d_query[..., rows, :] = scale * (d_scores @ key[..., keys, :])
                 d_key[..., keys, :] += transpose(d_scores) @ scaled[..., rows, :]
             return d_key, d_value
@@ -124,6 +139,16 @@ def scaled_dot_product_attention(
         return d_query, added(d_keys), added(d_values)
 
     return output, backward
+
+
+def block_size(n_queries: int) -> int:
+    """How many queries are taken at once, so that all blocks are about as large.
+
+    Small blocks compute less above the diagonal, large ones multiply faster.
+    """
+    least, most = BLOCKS
+    about = min(max(n_queries // 8, least), most)
+    return max(1, math.ceil(n_queries / math.ceil(max(n_queries, 1) / about)))
 
 
 def check_all(query, key, value, mask, keep):

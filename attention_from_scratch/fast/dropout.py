@@ -6,12 +6,12 @@ from attention_from_scratch.ops.contract import check_d_output, check_floats, ch
 
 
 class Dropout:
-    """What dropout multiplies by, for parts of an array that are asked for again and again.
+    """What dropout keeps, of parts of an array that are asked for again and again.
 
     A byte decides on an entry: it stays if the byte is at least n, where n / 256 is the rate that
-    is nearest to p (and neither 0 nor 1). Entries that stay are divided by the share that really
-    does, 1 - n / 256, so that the mean stays. The bytes of a part are drawn anew from one seed each
-    time, so that nothing need be kept.
+    is nearest to p (and neither 0 nor 1). Entries that stay are multiplied by `scale`, one over the
+    share that really does, 1 - n / 256, so that the mean stays. The bytes of a part are drawn anew
+    from one seed each time, so that nothing need be kept.
 
     False if nothing is to be dropped.
     """
@@ -22,22 +22,23 @@ class Dropout:
         self.keep, self.dtype = keep, np.zeros(0, dtype).real.dtype
         self.seed = rng.integers(2**63) if rng is not None and p > 0 and keep is None else None
         self.least = min(max(round(256 * p), 1), 255)
-        self.scale = self.dtype.type(1 / (1 - p) if keep is not None else 256 / (256 - self.least))
+        share = 1 - (p if keep is not None else self.least / 256)
+        self.scale = self.dtype.type(1 / share if self else 1)
 
     def __bool__(self):
         return self.keep is not None or self.seed is not None
 
-    def factor(self, where, shape: tuple[int, ...], part: int) -> np.ndarray:
-        """0 or 1 / share for each entry of the part with this number and shape.
+    def kept(self, where, shape: tuple[int, ...], part: int) -> np.ndarray:
+        """0 or 1 for each entry of the part with this number and shape.
 
         `where` is its place in the whole, if the mask was given.
         """
         if self.keep is not None:
-            return self.keep[where] * self.scale
+            return self.keep[where].astype(self.dtype)
         size = int(np.prod(shape))
         source = np.random.SFC64([self.seed, part])
         draws = source.random_raw(-(-size // 8)).view(np.uint8)[:size]
-        return (draws.reshape(shape) >= self.least) * self.scale
+        return (draws.reshape(shape) >= self.least).astype(self.dtype)
 
 
 def dropout(x, *, p, rng=None, keep=None):
@@ -47,7 +48,8 @@ def dropout(x, *, p, rng=None, keep=None):
     drops = Dropout(p, rng, keep, x.dtype)
     if not drops:
         return x, lambda d_output: d_output
-    factor = drops.factor((...,), x.shape, 0)
+    factor = drops.kept((...,), x.shape, 0)
+    factor *= drops.scale
     output = x * factor
 
     def backward(d_output):

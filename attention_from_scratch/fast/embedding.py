@@ -1,36 +1,53 @@
-"""The lookup table; its gradient as sums over sorted segments."""
+"""The lookup table; its gradient as sums over the rows that belong together."""
 
 import numpy as np
 
+from attention_from_scratch.fast.linear import sum_of_rows
 from attention_from_scratch.ops.contract import check_d_output
 from attention_from_scratch.ops.embedding import check_table
 
 
 def embedding(ids, weight, *, padding_id=0):
-    """As `ops.embedding`.
-
-    Sorted by id, the positions that hold the same item stand side by side: the gradient of its row
-    is the sum of one segment.
-    """
+    """As `ops.embedding`; the gradient of an item's row is a sum of `sums_by_id`."""
     ids = check_table(ids, weight, padding_id)
-    output = weight[ids]
+    output = weight.take(ids, axis=0)
     if padding_id is not None:
         output[ids == padding_id] = 0
 
     def backward(d_output):
         check_d_output(d_output, output)
-        short = ids.reshape(-1).astype(
-            np.min_scalar_type(len(weight))
-        )  # 16 bits are sorted fastest
-        order = np.argsort(short, kind="stable")
-        in_order = ids.reshape(-1)[order]
-        starts = np.flatnonzero(np.diff(in_order, prepend=-1))
-        d_rows = d_output.reshape(-1, weight.shape[1]).take(order, axis=0)
         d_weight = np.zeros_like(weight)
-        if len(starts):
-            d_weight[in_order[starts]] = np.add.reduceat(d_rows, starts, axis=0)
+        if ids.size:
+            short = ids.reshape(-1).astype(np.min_scalar_type(len(weight)))  # sorted fastest
+            items, sums = sums_by_id(short, d_output.reshape(-1, weight.shape[1]))
+            d_weight[items] = sums
         if padding_id is not None:
             d_weight[padding_id] = 0
         return d_weight
 
     return output, backward
+
+
+def sums_by_id(ids, rows, *, rounds=32):
+    """The distinct ids, and for each the sum of its rows: (N,), (N, D) -> (n,), (n, D); N > 0.
+
+    Sorted by id, the rows of an id are a run. The first rows of all runs are taken at once, then
+    all second rows, and so on: n additions at a time. With the longest run first, those that still
+    have a row are always the first so many. What a run has after so many rounds is added up by
+    itself.
+    """
+    order = np.argsort(ids, kind="stable")
+    in_order = ids[order]
+    starts = np.flatnonzero(np.append(True, in_order[1:] != in_order[:-1]))
+    lengths = np.diff(starts, append=len(ids))
+    longest_first = np.argsort(-lengths, kind="stable")
+    starts, lengths = starts[longest_first], lengths[longest_first]
+
+    sums = rows.take(order[starts], axis=0)
+    for nth in range(1, min(lengths[0], rounds)):
+        n_runs = np.searchsorted(-lengths, -nth)  # that have an nth row, counted from 0
+        sums[:n_runs] += rows.take(order[starts[:n_runs] + nth], axis=0)
+    for run in range(np.searchsorted(-lengths, -rounds)):
+        rest = order[starts[run] + rounds : starts[run] + lengths[run]]
+        sums[run] += sum_of_rows(rows.take(rest, axis=0))
+    return in_order[starts], sums

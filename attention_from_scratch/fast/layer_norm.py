@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from attention_from_scratch.fast.linear import sum_of_rows
+from attention_from_scratch.fast.linear import by_row, sum_of_rows
 from attention_from_scratch.ops.contract import check_d_output
 from attention_from_scratch.ops.layer_norm import check_features
 
@@ -15,27 +15,25 @@ def layer_norm(x, weight, bias, *, eps=1e-5):
 
     rows = x.reshape(-1, width)
     z = rows - rows @ average
-    steepness = 1 / np.sqrt(mean_product(z, z) + eps)  # one over the deviation
+    steepness = 1 / np.sqrt((z * z) @ average + eps)  # one over the deviation
     z *= steepness
-    output = z.copy() if weight is None else z * weight
+    output = z if weight is None else by_row(np.multiply, z, weight)
     if bias is not None:
-        output += bias
+        output = by_row(np.add, output, bias)
     output = output.reshape(x.shape)
 
     def backward(d_output):
         check_d_output(d_output, output)
         d_rows = d_output.reshape(-1, width)
-        d_z = d_rows if weight is None else d_rows * weight
+        products = d_rows * z
+        d_z, scales = d_rows, average
+        if weight is not None:
+            d_z, scales = by_row(np.multiply, d_rows, weight), weight[:, None] / width
         d_x = d_z - d_z @ average
-        d_x -= z * mean_product(d_z, z)
+        d_x -= z * (products @ scales)
         d_x *= steepness
-        d_weight = None if weight is None else np.einsum("ij,ij->j", d_rows, z)
+        d_weight = None if weight is None else sum_of_rows(products)
         d_bias = None if bias is None else sum_of_rows(d_rows)
         return d_x.reshape(x.shape), d_weight, d_bias
 
     return output, backward
-
-
-def mean_product(a, b):
-    """Mean over the features of a * b: (N, D), (N, D) -> (N, 1)."""
-    return np.einsum("ij,ij->i", a, b)[:, None] / a.shape[1]

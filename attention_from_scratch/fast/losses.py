@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from attention_from_scratch.fast.exponential import moderate
 from attention_from_scratch.ops.contract import check_d_output, check_ids, check_same_shape
 from attention_from_scratch.ops.linear import check_map
 from attention_from_scratch.ops.losses import reduction_weights
@@ -28,12 +29,14 @@ def linear_cross_entropy(x, weight, targets, *, position_weights=None, reduction
     counted = reduction_weights(np.ones(targets.shape, bool), position_weights, reduction, x)
     rows, at, share = x.reshape(-1, x.shape[-1]), targets.reshape(-1), counted.reshape(-1, 1)
     by_item, ones = np.ascontiguousarray(weight.T), np.ones((weight.shape[1], 1), x.dtype)
+    shifted = not moderate(rows, by_item)
     loss, d_rows, d_by_item = x.dtype.type(0), np.empty_like(rows), np.zeros_like(by_item)
     for start in range(0, len(rows), CHUNK):
         chunk = slice(start, start + CHUNK)
         here = np.arange(len(rows[chunk])), at[chunk]
         logits = rows[chunk] @ weight
-        logits -= logits.real.max(axis=-1, keepdims=True)
+        if shifted:
+            logits -= logits.real.max(axis=-1, keepdims=True)
         at_target = logits[here]
         exponentials = np.exp(logits, out=logits)
         total = exponentials @ ones

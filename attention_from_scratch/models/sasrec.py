@@ -15,6 +15,7 @@ from attention_from_scratch.models.transformer import (
     init_block,
     init_norm,
     last_state,
+    only_real,
     transformer_encoder,
 )
 from attention_from_scratch.tree import Tree
@@ -80,10 +81,10 @@ def embed(params: Tree, ids: np.ndarray, *, count_from="end", dropout_p=0.0, rng
     items, back_items = ops.embedding(ids, params["items"])
     positions, back_positions = positions_of(ids, params["positions"], count_from, ops)
     noisy, back_dropout = ops.dropout(math.sqrt(dim) * items + positions, p=dropout_p, rng=rng)
-    output = np.where(real, noisy, 0)
+    output = only_real(noisy, real)
 
     def backward(d_output):
-        d_sum = back_dropout(np.where(real, d_output, 0))
+        d_sum = back_dropout(only_real(d_output, real))
         return {
             "items": back_items(math.sqrt(dim) * d_sum),
             "positions": back_positions(d_sum),

@@ -13,6 +13,7 @@ from attention_from_scratch.models.transformer import (
     init_block,
     init_linear,
     init_norm,
+    only_real,
     transformer_encoder,
 )
 from attention_from_scratch.ops import (
@@ -135,10 +136,10 @@ def embed(params: Tree, table: np.ndarray, ids: np.ndarray, context, *, dropout_
         vectors, back_context[name] = embedding(context[name], kinds)
         x = x + vectors
     noisy, back_dropout = dropout(x, p=dropout_p, rng=rng)
-    output = np.where(real, noisy, 0)
+    output = only_real(noisy, real)
 
     def backward(d_output):
-        d_x = back_dropout(np.where(real, d_output, 0))
+        d_x = back_dropout(only_real(d_output, real))
         d_positions = None
         if params["positions"] is not None:
             d_positions = np.zeros_like(params["positions"])
@@ -162,7 +163,7 @@ def encode(params: Tree, x: np.ndarray, ids, stages: Stages, *, dropout_p=0.0, r
     encoded, back_encoder = transformer_encoder(
         params, x, **block_settings(ids, stages), dropout_p=dropout_p, rng=rng
     )
-    return np.where(real, encoded, 0), lambda d_output: back_encoder(np.where(real, d_output, 0))
+    return only_real(encoded, real), lambda d_output: back_encoder(only_real(d_output, real))
 
 
 def block_settings(ids: np.ndarray, stages: Stages) -> dict:
@@ -192,11 +193,11 @@ def attend(params: Tree, x: np.ndarray, ids: np.ndarray, stages: Stages):
     )
 
     def backward(d_output):
-        grads, d_query, d_key, d_value = back_attention(np.where(real, d_output, 0))
+        grads, d_query, d_key, d_value = back_attention(only_real(d_output, real))
         grads = params and {name: grads[name] for name in params}
         return grads, d_query + d_key + d_value
 
-    return np.where(real, attended, 0), backward
+    return only_real(attended, real), backward
 
 
 def attention_settings(ids: np.ndarray, stages: Stages) -> dict:
@@ -219,11 +220,11 @@ def running_mean(x: np.ndarray, real: np.ndarray):
     """
     real = real[..., None]
     counts = np.maximum(np.cumsum(real, axis=1), 1).astype(x.real.dtype)
-    output = np.cumsum(np.where(real, x, 0), axis=1) / counts
+    output = np.cumsum(only_real(x, real), axis=1) / counts
 
     def backward(d_output):
         later = np.cumsum((d_output / counts)[:, ::-1], axis=1)[:, ::-1]
-        return np.where(real, later, 0)
+        return only_real(later, real)
 
     return output, backward
 

@@ -268,7 +268,7 @@ def transformer_encoder(params: Tree, x: np.ndarray, *, real, norm: str, ops=pla
     back_blocks = []
     for block_params in params["blocks"]:
         x, back_block = BLOCKS[norm](block_params, x, ops=ops, **settings)
-        x = np.where(real, x, 0)
+        x = only_real(x, real)
         back_blocks.append(back_block)
     output, back_norm = normalize(params["norm"], x, settings["eps"], ops)
 
@@ -276,7 +276,7 @@ def transformer_encoder(params: Tree, x: np.ndarray, *, real, norm: str, ops=pla
         d_norm, d_x = back_norm(d_output)
         d_blocks = []
         for back_block in reversed(back_blocks):
-            d_block, d_x = back_block(np.where(real, d_x, 0))
+            d_block, d_x = back_block(only_real(d_x, real))
             d_blocks.append(d_block)
         return {"blocks": d_blocks[::-1], "norm": d_norm}, d_x
 
@@ -298,7 +298,7 @@ def last_state(
     *blocks, last = params["blocks"]
     for block_params in blocks:
         x, _ = BLOCKS[norm](block_params, x, mask=mask, **settings)
-        x = np.where(real, x, 0)
+        x = only_real(x, real)
     state, _ = BLOCKS[norm](last, x[:, -1:], memory=x, mask=last_mask, **settings)
     output, _ = normalize(params["norm"], state, settings["eps"])
     return output[:, 0]
@@ -314,8 +314,13 @@ def attention_maps_of(blocks, x: np.ndarray, *, real, norm: str, **settings) -> 
         weights, _ = plain.multi_head_attention_weights(params["attention"], query, key, **heads)
         maps.append(weights)
         x, _ = BLOCKS[norm](params, x, **settings)
-        x = np.where(real, x, 0)
+        x = only_real(x, real)
     return maps
+
+
+def only_real(x: np.ndarray, real) -> np.ndarray:
+    """x, and exactly 0 where there is no event; x itself where there are only events."""
+    return x if np.all(real) else np.where(real, x, 0)
 
 
 def normalize(params: Tree, x: np.ndarray, eps: float, ops=plain):

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from attention_from_scratch import fast
-from attention_from_scratch.fast.attention import BLOCK
+from attention_from_scratch.fast.attention import block_size
 from attention_from_scratch.fast.losses import CHUNK
 from attention_from_scratch.models import sasrec
 from attention_from_scratch.ops.attention import multi_head_attention
@@ -112,8 +112,9 @@ def products(loss: str, shape: dict, n_shards: int):
             _ = rows @ weight, d_rows @ weight.T, rows.T @ d_rows
 
     def attention():
-        for start in range(0, length, BLOCK):
-            end = min(start + BLOCK, length)
+        size = block_size(length)
+        for start in range(0, length, size):
+            end = min(start + size, length)
             block, keys, keys_t = query[..., start:end, :], key[..., :end, :], key_t[..., :end]
             scores = block @ keys_t
             # forward: scores, output; backward: scores, d_weights, d_value, d_query, d_key

@@ -140,15 +140,18 @@ def test_the_multiplications_of_a_step_grow_as_the_theory_says(name, loss, power
 
 
 def test_the_parts_of_a_step_add_up_to_it_and_its_products_are_less():
+    def whole(seconds):
+        return sum(seconds.values())
+
     shape = training_step.SHAPE | {"batch": 8, "length": 64}
     for loss in ("bce", "softmax"):
         step = parts.profiled_step(loss, 0.2, shape, 4)
         floor = parts.products(loss, shape, 4)
         step(), floor()
-        seconds, below = step(), floor()
+        seconds, below = (min((run() for _ in range(3)), key=whole) for run in (step, floor))
         assert min(seconds.values()) > 0
         assert set(below) < set(seconds)
-        assert sum(below.values()) < sum(seconds.values())
+        assert whole(below) < whole(seconds)
         assert {"attention", "linear maps", "Adam", "the rest", "loss"} <= set(seconds)
 
 

@@ -9,8 +9,11 @@ from hypothesis import strategies as st
 
 from attention_from_scratch import fast, ops
 from attention_from_scratch.fast import attention as fast_attention
+from attention_from_scratch.fast import exponential
 from attention_from_scratch.fast import losses as fast_losses
 from attention_from_scratch.fast.dropout import Dropout
+from attention_from_scratch.fast.embedding import sums_by_id
+from attention_from_scratch.fast.linear import by_row
 from attention_from_scratch.models import sasrec
 from attention_from_scratch.tree import tree_leaves
 from attention_from_scratch.verify import check_gradients
@@ -56,6 +59,12 @@ def tree_leaves_of(gradients):
 
 
 each_dtype = pytest.mark.parametrize("dtype", [np.float64, np.float32])
+
+
+@pytest.fixture(params=[exponential.LARGEST, -1], ids=["moderate", "shifted"])
+def shifts(request, monkeypatch):
+    """Scores as they are, and less the largest of their row."""
+    monkeypatch.setattr(exponential, "LARGEST", request.param)
 
 
 def test_the_names_are_those_of_the_ops_and_so_are_their_arguments():
@@ -128,8 +137,9 @@ def test_a_window_of_nothing_is_an_error():
 @pytest.mark.parametrize("length", [1, 5, 16, 33])
 @pytest.mark.parametrize("dropout_p", [0, 0.3])
 @each_dtype
+@pytest.mark.usefixtures("shifts")
 def test_attention_in_blocks_is_attention(way, length, dropout_p, dtype, monkeypatch):
-    monkeypatch.setattr(fast_attention, "BLOCK", 8)
+    monkeypatch.setattr(fast_attention, "BLOCKS", (8, 8))
     inputs = drawn((2, 3, length, 4), (2, 3, length, 4), (2, 3, length, 6), dtype=dtype)
     keep = np.random.default_rng(2).random((2, 3, length, length)) >= dropout_p
     masks = {of: WAYS[way](of, length) for of in (ops, fast)}
@@ -155,7 +165,7 @@ def assert_with(plain, quick, inputs, keywords, dtype):
 
 @each_dtype
 def test_queries_from_elsewhere_may_be_of_another_number(dtype, monkeypatch):
-    monkeypatch.setattr(fast_attention, "BLOCK", 4)
+    monkeypatch.setattr(fast_attention, "BLOCKS", (4, 4))
     inputs = drawn((2, 11, 3), (2, 6, 3), (2, 6, 5), dtype=dtype)
     real = np.array([[[1, 0, 1, 1, 0, 1]], [[0, 0, 0, 0, 0, 0]]], bool)
     plain, quick = ops.scaled_dot_product_attention, fast.scaled_dot_product_attention
@@ -212,7 +222,7 @@ def test_a_window_is_all_that_is_computed(monkeypatch):
     mask = fast.causal_mask(512) & fast.local_mask(512, 10)
     _, backward = fast.scaled_dot_product_attention(*inputs, mask=mask)
     backward(inputs[2])
-    assert max(widths) <= fast_attention.BLOCK + 9
+    assert max(widths) <= fast_attention.block_size(512) + 9
 
 
 def test_any_number_of_threads_gives_the_same_bits():
@@ -253,8 +263,9 @@ def test_a_mask_for_dropout_may_be_the_same_for_all_queries():
 
 
 @pytest.mark.parametrize("way", [way for way in WAYS if way != "itself"])  # there they are 0
+@pytest.mark.usefixtures("shifts")
 def test_the_gradients_of_attention_in_blocks_are_its_derivatives(way, monkeypatch):
-    monkeypatch.setattr(fast_attention, "BLOCK", 4)
+    monkeypatch.setattr(fast_attention, "BLOCKS", (4, 4))
     inputs = drawn(*[(2, 9, 3)] * 3)
     keep = np.random.default_rng(3).random((2, 9, 9)) > 0.2
     mask = WAYS[way](fast, 9)
@@ -264,6 +275,52 @@ def test_the_gradients_of_attention_in_blocks_are_its_derivatives(way, monkeypat
     assert report.passed, report
 
 
+@pytest.mark.parametrize("n_queries", [0, 1, 63, 64, 65, 200, 1000, 5000])
+def test_blocks_are_about_as_large_and_cover_all_queries(n_queries):
+    least, most = fast_attention.BLOCKS
+    size = fast_attention.block_size(n_queries)
+    assert 1 <= size <= most
+    n_blocks = -(-n_queries // size)
+    assert n_blocks == 0 or n_queries - (n_blocks - 1) * size > size - n_blocks
+    assert n_queries <= least or size > least / 2
+
+
+# --- exponentials without a shift
+
+
+@each_dtype
+def test_scores_that_exp_cannot_take_are_shifted(dtype):
+    x, weight, *inputs = drawn((6, 4), (4, 5), *[(2, 9, 4)] * 3, dtype=dtype)
+    big = [np.array(30 * array) for array in inputs[:2]]
+    assert not exponential.moderate(*big)
+    with np.errstate(over="raise", invalid="raise", divide="raise"):
+        found, backward = fast.scaled_dot_product_attention(*big, inputs[2])
+        gradients = backward(inputs[2])
+        loss, _ = fast.linear_cross_entropy(100 * x, weight, np.zeros(6, int))
+    expected, _ = ops.scaled_dot_product_attention(*big, inputs[2])
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e4 * np.finfo(dtype).eps)
+    assert all(np.isfinite(gradient).all() for gradient in gradients)
+    assert loss == pytest.approx(ops.linear_cross_entropy(100 * x, weight, np.zeros(6, int))[0])
+
+
+@given(st.integers(0, 2**32 - 1), st.floats(-2, 4))
+def test_moderate_scores_are_at_most_the_largest(seed, size):
+    queries, keys = drawn((3, 5), (4, 5), seed=seed)
+    queries = 10**size * queries
+    if exponential.moderate(queries, keys):
+        assert np.abs(queries @ keys.T).max() <= exponential.LARGEST * (1 + 1e-12)
+    else:
+        assert size > 0
+
+
+@pytest.mark.parametrize("entry", [np.inf, -np.inf, np.nan, 1e30])
+def test_what_is_no_number_is_not_moderate(entry):
+    queries, keys = np.ones((2, 3), np.float32), np.ones((2, 3), np.float32)
+    queries[1, 1] = entry
+    assert not exponential.moderate(queries, keys)
+    assert exponential.moderate(queries[:0], keys)
+
+
 # --- the catalogue
 
 
@@ -271,6 +328,7 @@ def test_the_gradients_of_attention_in_blocks_are_its_derivatives(way, monkeypat
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
 @pytest.mark.parametrize("weighted", [False, True])
 @each_dtype
+@pytest.mark.usefixtures("shifts")
 def test_the_catalogue_in_chunks_is_the_catalogue(rows, reduction, weighted, dtype, monkeypatch):
     monkeypatch.setattr(fast_losses, "CHUNK", 4)
     x, weight, shares = drawn((rows, 2, 3), (3, 7), (rows, 2), dtype=dtype)
@@ -283,6 +341,7 @@ def test_the_catalogue_in_chunks_is_the_catalogue(rows, reduction, weighted, dty
     assert_with(*quick, inputs, quick, dtype)
 
 
+@pytest.mark.usefixtures("shifts")
 def test_the_gradients_of_the_catalogue_in_chunks_are_its_derivatives(monkeypatch):
     monkeypatch.setattr(fast_losses, "CHUNK", 4)
     x, weight = drawn((5, 2, 3), (3, 7))
@@ -320,6 +379,25 @@ def test_the_small_ops_are_the_plain_ones(shape, dtype):
     assert_same(ops.layer_norm, fast.layer_norm, (x, scale, shift), dtype)
     assert_same(ops.layer_norm, fast.layer_norm, (x, None, None), dtype)
     assert_same(ops.relu, fast.relu, (x,), dtype)
+
+
+@pytest.mark.parametrize("n_rows", [0, 1, 3, 8, 20, 48])
+def test_rows_that_are_taken_together_are_the_rows(n_rows):
+    matrix, row = drawn((n_rows, 3), (3,))
+    assert np.array_equal(by_row(np.multiply, matrix, row), matrix * row)
+    output = matrix.copy()
+    by_row(np.add, output, row, out=output)
+    assert np.array_equal(output, matrix + row)
+
+
+@pytest.mark.parametrize("rounds", [1, 2, 3, 32])
+@pytest.mark.parametrize("ids", [[4], [2, 2, 2, 2, 2], [3, 1, 3, 3, 0, 1, 3, 3, 5]], ids=str)
+def test_rows_of_an_id_are_summed_however_many_there_are(ids, rounds):
+    (rows,) = drawn((len(ids), 2))
+    items, sums = sums_by_id(np.array(ids, np.uint8), rows, rounds=rounds)
+    assert sorted(items) == sorted(set(ids))
+    for item, found in zip(items, sums, strict=True):
+        np.testing.assert_allclose(found, rows[np.array(ids) == item].sum(axis=0), rtol=1e-14)
 
 
 @settings(max_examples=50)
@@ -429,11 +507,11 @@ def test_dropout_with_a_mask_is_the_plain_op_and_without_rng_nothing():
 
 def test_parts_of_a_draw_come_again_the_same_and_differ_from_each_other():
     drops = Dropout(0.5, np.random.default_rng(0), None, np.float32)
-    first, again = (drops.factor(..., (64, 64), part=3) for _ in range(2))
+    first, again = (drops.kept(..., (64, 64), part=3) for _ in range(2))
     assert np.array_equal(first, again)
-    assert not np.array_equal(first, drops.factor(..., (64, 64), part=4))
+    assert not np.array_equal(first, drops.kept(..., (64, 64), part=4))
     other = Dropout(0.5, np.random.default_rng(1), None, np.float32)
-    assert not np.array_equal(first, other.factor(..., (64, 64), part=3))
+    assert not np.array_equal(first, other.kept(..., (64, 64), part=3))
 
 
 # --- a whole model

@@ -1,0 +1,23 @@
+"""Exponentials of scores that need no shift."""
+
+import numpy as np
+
+LARGEST = 60.0
+"""exp(60) is 1e26, exp(-60) is 1e-26: float32 has ten digits more on either side for what they are
+added to and multiplied by."""
+
+
+def moderate(queries: np.ndarray, keys: np.ndarray) -> bool:
+    """Whether exp(q . k) can be taken as it is, of every query with every key: (..., D), (..., D).
+
+    A softmax is the same whatever is subtracted from all scores of a row. The largest of them is,
+    so that exp does not overflow; but to look for it and to subtract it are two passes over the
+    scores. That all are at most max |q| max |k| (Cauchy-Schwarz) is known without them.
+    """
+    return length_of_longest(queries) * length_of_longest(keys) <= LARGEST
+
+
+def length_of_longest(vectors: np.ndarray) -> float:
+    """Euclidean norm of the longest vector: (..., D) -> float; not a number if one entry is not."""
+    squares = np.einsum("...i,...i->...", vectors.real, vectors.real)
+    return float(np.sqrt(squares.max(initial=0)))
