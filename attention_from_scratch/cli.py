@@ -199,6 +199,11 @@ def train_options(add):
         default="constant",
         help="cosine: lr falls to 0 over the epochs",
     )
+    add(
+        "--pieces",
+        action="store_true",
+        help="of a history longer than --max-len, learn from all of it, piece by piece",
+    )
     add("--threads", **count, help="default: all cores; the result is the same on any number")
     add("--out", type=Path, help="folder for the run (default runs/DATA-LOSS-seedN)")
     add("--overwrite", action="store_true", help="replace a model that is there")

@@ -32,7 +32,10 @@ OF_MODEL = (
     *("max_len", "dim", "n_blocks", "n_heads", "dropout", "norm", "loss", "n_negatives", "seed"),
     *("count_from", "fast"),
 )
-OF_FIT = ("epochs", "patience", "evaluate_every", "batch_size", "lr", "schedule", "threads")
+OF_FIT = (
+    *("epochs", "patience", "evaluate_every", "batch_size", "lr", "schedule"),
+    *("pieces", "threads"),
+)
 
 
 def train(options) -> None:

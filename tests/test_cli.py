@@ -89,6 +89,7 @@ def test_train_writes_the_whole_run(shelf):
         "batch_size": 16,
         "lr": 1e-3,
         "schedule": "constant",
+        "pieces": False,
         "threads": 1,
     }
     assert result["epochs"] == 4

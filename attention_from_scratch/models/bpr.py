@@ -282,7 +282,7 @@ class BPR(TrainedRecommender):
             raise
 
     def batches(
-        self, sequences, batch_size, epoch, *, context=None, wanted=None, pool=1
+        self, sequences, batch_size, epoch, *, context=None, wanted=None, pool=1, pieces=False
     ) -> Iterator[list[Triples]]:
         """Batches of one epoch: each event once, in an order drawn anew; none has a length."""
         rng = self.stream("order", epoch)

@@ -160,7 +160,7 @@ class Pipeline(TrainedRecommender):
             **{name: self.config[name] for name in names},
         )
 
-    def batches(self, sequences, batch_size, epoch, **columns):
+    def batches(self, sequences, batch_size, epoch, *, pieces=False, **columns):
         """Batches of one epoch: whole histories, or histories cut in two."""
         settings = {
             "max_len": self.config["max_len"],
@@ -170,7 +170,7 @@ class Pipeline(TrainedRecommender):
             **columns,
         }
         if self.stages.predicts_everywhere:
-            return epoch_batches(sequences, **settings)
+            return epoch_batches(sequences, pieces=pieces, **settings)
         n_next = self.config["n_next"] if self.stages.decoder in STEPS else 1
         cuts = self.config["cuts"]
         return cut_batches(sequences, n_targets=n_next, cuts=cuts, **settings)

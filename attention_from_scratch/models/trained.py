@@ -53,7 +53,7 @@ class TrainedRecommender(Recommender):
         """Fresh parameters, drawn from the seed."""
         raise NotImplementedError
 
-    def batches(self, sequences, batch_size, epoch, *, context, wanted, pool):
+    def batches(self, sequences, batch_size, epoch, *, context, wanted, pool, pieces):
         """Batches of one epoch, as `train` wants them; their order is drawn anew each time."""
         raise NotImplementedError
 
@@ -90,6 +90,7 @@ class TrainedRecommender(Recommender):
         patience: int | None = 50,
         batch_size: int = 128,
         pool: int = 1,
+        pieces: bool = False,
         lr: float = 1e-3,
         betas: tuple[float, float] = (0.9, 0.98),
         weight_decay: float = 0.0,
@@ -121,6 +122,10 @@ class TrainedRecommender(Recommender):
             Of so many batches the users are sorted by length before they are cut into batches, so
             that less padding is computed: faster, but users of like length meet in a step, and an
             event of a short history weighs more than one of a long history.
+        pieces : bool
+            Whether all of a history that is longer than max_len is learned from, in pieces of
+            max_len events, each of which counts as a user; otherwise the last one is. (A model that
+            learns from single events, or from cuts of histories, learns from all of it anyway.)
         lr, betas, weight_decay, clip
             Of `Adam` and `clip_gradients`.
         schedule : "constant" or "cosine"
@@ -151,6 +156,7 @@ class TrainedRecommender(Recommender):
             context={name: [column[user] for user in users] for name, column in context.items()},
             wanted=None if wanted is None else [wanted[user] for user in users],
             pool=check_integer("pool", pool, 1),
+            pieces=bool(pieces),
         )
         result = train(
             self.loss,

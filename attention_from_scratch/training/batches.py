@@ -50,21 +50,31 @@ def shard_of(
     histories: list[np.ndarray],
     max_len: int,
     *,
+    ends=None,
     full: bool = False,
     context: Columns | None = None,
     wanted: list[np.ndarray] | None = None,
 ) -> Shard:
-    """Each event predicts the one after it, where that is wanted."""
+    """Each event predicts the one after it, where that is wanted.
 
-    def padded(rows):
-        return pad(rows, max_len, full=full)
+    `ends` says how many events of each history are looked at; None: all.
+    """
+    ends = [len(history) for history in histories] if ends is None else ends
 
-    following = [history[1:] for history in histories]
+    def padded(rows, of):
+        return pad([of(row, end) for row, end in zip(rows, ends, strict=True)], max_len, full=full)
+
+    def before(row, end):
+        return row[: end - 1]
+
+    def after(row, end):
+        return row[1:end]
+
+    targets = padded(histories, after)
     if wanted is not None:
-        following = [row * flags[1:] for row, flags in zip(following, wanted, strict=True)]
-    ids = padded([history[:-1] for history in histories])
-    around = {name: padded([row[:-1] for row in rows]) for name, rows in (context or {}).items()}
-    return Shard(ids, padded(following), histories, around)
+        targets *= padded(wanted, after)
+    around = {name: padded(rows, before) for name, rows in (context or {}).items()}
+    return Shard(padded(histories, before), targets, histories, around)
 
 
 def epoch_batches(
@@ -76,6 +86,7 @@ def epoch_batches(
     rng,
     pool: int = 1,
     least: int = 0,
+    pieces: bool = False,
     full: bool = False,
     context: Columns | None = None,
     wanted: list[np.ndarray] | None = None,
@@ -91,21 +102,36 @@ def epoch_batches(
     batches, which are then shuffled. There is less padding still, but users of like length now
     meet in the same step: batches stay random in everything but that.
 
+    Of a history of more than `max_len` events the last are looked at; with `pieces`, all of it, cut
+    into pieces that predict `max_len` events each, but the first fewer. A batch is then
+    `batch_size` pieces.
+
     `context` (name -> one array of integers a user) and `wanted` (one array of booleans a user:
     which events are to be predicted) are parallel to the histories.
     """
-    lengths = np.array([min(len(history), max_len + 1) for history in histories])
-    for users in shuffled_parts(lengths, batch_size, n_shards, rng, pool, least):
+    users, ends = ends_of_pieces(histories, max_len if pieces else None)
+    lengths = np.minimum(ends, max_len + 1)
+    for parts in shuffled_parts(lengths, batch_size, n_shards, rng, pool, least):
         yield [
             shard_of(
-                [histories[user] for user in part],
+                [histories[user] for user in users[part]],
                 max_len,
+                ends=ends[part],
                 full=full,
-                context=rows_of(context, part),
-                wanted=None if wanted is None else [wanted[user] for user in part],
+                context=rows_of(context, users[part]),
+                wanted=None if wanted is None else [wanted[user] for user in users[part]],
             )
-            for part in users
+            for part in parts
         ]
+
+
+def ends_of_pieces(histories, size: int | None) -> tuple[np.ndarray, np.ndarray]:
+    """Whose pieces there are, and before which event each ends: two arrays; size None: one each.
+
+    A piece that ends before event n predicts the `size` events before it, from those before them.
+    """
+    ends = [np.arange(len(row), 1, -size) if size else np.array([len(row)]) for row in histories]
+    return np.repeat(np.arange(len(ends)), [len(of) for of in ends]), np.concatenate(ends)
 
 
 def cut_batches(

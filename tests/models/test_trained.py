@@ -23,12 +23,12 @@ class Toy(TrainedRecommender):
     def initial_params(self):
         return {"table": np.zeros((2, 3)), "none": None, "blocks": [{"bias": np.zeros(2)}]}
 
-    def batches(self, sequences, batch_size, epoch, **columns):
+    def batches(self, sequences, batch_size, epoch, *, pieces, **columns):
         settings = {"max_len": MAX_LEN, "batch_size": batch_size, "n_shards": 2, **columns}
         settings["rng"] = self.stream("order", epoch)
         if self.config["cut"]:
             return cut_batches(sequences, n_targets=2, cuts=50, **settings)
-        return epoch_batches(sequences, **settings)
+        return epoch_batches(sequences, pieces=pieces, **settings)
 
     def loss(self, params, shard, *, rng, total):
         self.shards.append(shard)
@@ -65,9 +65,13 @@ def fit(model, histories=HISTORIES, **keywords):
 # --- what reaches the batches
 
 
-@pytest.mark.parametrize("cut", [False, True], ids=["whole", "cut in two"])
-def test_the_batches_have_the_context_of_each_event_and_only_targets_that_are_wanted(cut):
-    model = fit(toy(cut=cut), context=CONTEXT, wanted=WANTED)
+@pytest.mark.parametrize(
+    ("cut", "pieces"),
+    [(False, False), (False, True), (True, False)],
+    ids=["last events", "in pieces", "cut in two"],
+)
+def test_the_batches_have_the_context_of_each_event_and_only_targets_that_are_wanted(cut, pieces):
+    model = fit(toy(cut=cut), context=CONTEXT, wanted=WANTED, pieces=pieces)
     learnt = []
     for shard in model.shards:
         before, after = shard.ids, shard.targets
@@ -79,7 +83,7 @@ def test_the_batches_have_the_context_of_each_event_and_only_targets_that_are_wa
         (int(history[place - 1]), int(history[place]))
         for history, flags in zip(HISTORIES, WANTED, strict=True)
         for place in range(1, len(history))
-        if flags[place] and (cut or place >= len(history) - MAX_LEN)
+        if flags[place] and (cut or pieces or place >= len(history) - MAX_LEN)
     ]
     assert 5 <= len(expected) < sum(len(history) - 1 for history in HISTORIES if len(history))
     assert sorted(learnt) == sorted(expected)

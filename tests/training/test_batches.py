@@ -150,10 +150,12 @@ CONTEXT = {"place": PLACES, "user": USERS}
 WANTED = [RNG.random(len(history)) < 0.4 for history in HISTORIES]
 
 
-def test_an_event_keeps_its_context_and_has_a_target_where_the_next_is_wanted():
-    settings = {"max_len": 12, "batch_size": 10, "n_shards": 4, "rng": np.random.default_rng(0)}
+@pytest.mark.parametrize("pieces", [False, True])
+def test_an_event_keeps_its_context_and_has_a_target_where_the_next_is_wanted(pieces):
+    settings = {"max_len": 12, "batch_size": 10, "n_shards": 4, "pieces": pieces}
+    settings |= {"rng": np.random.default_rng(0), "context": CONTEXT, "wanted": WANTED}
     met = 0
-    for batch in epoch_batches(HISTORIES, **settings, context=CONTEXT, wanted=WANTED):
+    for batch in epoch_batches(HISTORIES, **settings):
         for shard in batch:
             place, user = shard.context["place"], shard.context["user"]
             assert place.shape == user.shape == shard.ids.shape == shard.targets.shape
@@ -169,7 +171,23 @@ def test_an_event_keeps_its_context_and_has_a_target_where_the_next_is_wanted():
                 wanted = WANTED[user[row, column] - 1][here + 1]
                 assert shard.targets[row, column] == (history[here + 1] if wanted else 0)
                 met += 1
-    assert met == sum(min(len(history) - 1, 12) for history in HISTORIES)
+    assert met == sum(min(len(h) - 1, len(h) if pieces else 12) for h in HISTORIES)
+
+
+@pytest.mark.parametrize("max_len", [1, 4, 12, 50])
+def test_in_pieces_every_event_of_every_history_is_predicted_once(max_len):
+    histories = [100 * user + np.arange(1, n + 1) for user, n in enumerate([2, 4, 5, 13, 38])]
+    settings = {"max_len": max_len, "batch_size": 3, "n_shards": 2, "pieces": True}
+    targets = []
+    for batch in epoch_batches(histories, **settings, rng=np.random.default_rng(0)):
+        assert sum(len(shard.ids) for shard in batch) <= 3
+        for shard in batch:
+            real = shard.targets != 0
+            assert np.array_equal(shard.targets[real], shard.ids[real] + 1)
+            targets.extend(shard.targets[real].tolist())
+            for row, history in zip(shard.targets, shard.histories, strict=True):
+                assert set(row) <= {0, *history.tolist()}  # the whole history, for the negatives
+    assert sorted(targets) == [event for history in histories for event in history[1:].tolist()]
 
 
 def test_context_and_wanted_change_nothing_else():
