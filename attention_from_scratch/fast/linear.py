@@ -45,7 +45,8 @@ def by_row(function, matrix, row, out=None):
     together = math.gcd(len(matrix), 16)
     shape = len(matrix) // together, together * len(row)
     out = None if out is None else out.reshape(shape)
-    return function(matrix.reshape(shape), np.tile(row, together), out).reshape(matrix.shape)
+    long_row = row[None].repeat(together, axis=0).reshape(-1)
+    return function(matrix.reshape(shape), long_row, out).reshape(matrix.shape)
 
 
 def sum_of_rows(matrix):

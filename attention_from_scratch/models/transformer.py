@@ -320,7 +320,11 @@ def attention_maps_of(blocks, x: np.ndarray, *, real, norm: str, **settings) -> 
 
 def only_real(x: np.ndarray, real) -> np.ndarray:
     """x, and exactly 0 where there is no event; x itself where there are only events."""
-    return x if np.all(real) else np.where(real, x, 0)
+    if np.all(real):
+        return x
+    x = x.copy()
+    x[~np.broadcast_to(real, (*x.shape[:-1], 1))[..., 0]] = 0
+    return x
 
 
 def normalize(params: Tree, x: np.ndarray, eps: float, ops=plain):

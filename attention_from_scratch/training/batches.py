@@ -61,20 +61,17 @@ def shard_of(
     """
     ends = [len(history) for history in histories] if ends is None else ends
 
-    def padded(rows, of):
-        return pad([of(row, end) for row, end in zip(rows, ends, strict=True)], max_len, full=full)
+    def before(rows):
+        parts = [row[: end - 1] for row, end in zip(rows, ends, strict=True)]
+        return pad(parts, max_len, full=full)
 
-    def before(row, end):
-        return row[: end - 1]
+    def after(rows):
+        parts = [row[1:end] for row, end in zip(rows, ends, strict=True)]
+        return pad(parts, max_len, full=full)
 
-    def after(row, end):
-        return row[1:end]
-
-    targets = padded(histories, after)
-    if wanted is not None:
-        targets *= padded(wanted, after)
-    around = {name: padded(rows, before) for name, rows in (context or {}).items()}
-    return Shard(padded(histories, before), targets, histories, around)
+    targets = after(histories) if wanted is None else after(histories) * after(wanted)
+    around = {name: before(rows) for name, rows in (context or {}).items()}
+    return Shard(before(histories), targets, histories, around)
 
 
 def epoch_batches(
@@ -130,8 +127,11 @@ def ends_of_pieces(histories, size: int | None) -> tuple[np.ndarray, np.ndarray]
 
     A piece that ends before event n predicts the `size` events before it, from those before them.
     """
-    ends = [np.arange(len(row), 1, -size) if size else np.array([len(row)]) for row in histories]
-    return np.repeat(np.arange(len(ends)), [len(of) for of in ends]), np.concatenate(ends)
+    lengths = np.array([len(history) for history in histories])
+    if size is None:
+        return np.arange(len(lengths)), lengths
+    ends = [np.arange(length, 1, -size) for length in lengths]
+    return np.repeat(np.arange(len(lengths)), [len(of) for of in ends]), np.concatenate(ends)
 
 
 def cut_batches(

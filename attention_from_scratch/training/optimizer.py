@@ -14,7 +14,7 @@ SCHEDULES = {
     "cosine": lambda over: (1 + math.cos(math.pi * over)) / 2,
 }
 """Cosine: Loshchilov & Hutter, SGDR (ICLR 2017), equation 5, without restarts."""
-PIECE = 2**17  # numbers of an array that a step takes at a time
+PIECE = 2**17  # numbers that a step takes at a time
 
 
 class Adam:
@@ -51,15 +51,16 @@ class Adam:
         """Take one step. Writes into the arrays of `params`: it owns the model while it trains.
 
         Every number is by itself, so large arrays are taken some rows at a time, while these are in
-        the cache, and side by side by the map of `shard_pool`.
+        the cache, and small ones together; such parts go side by side by the map of `shard_pool`.
         """
         self.step_count += 1
         beta1, beta2 = self.betas
         step = self.lr / (1 - beta1**self.step_count)
         correction = (1 - beta2**self.step_count) ** 0.5
-        pieces = []
+        parts, room = [], 0
 
         def cut(param, *others):
+            nonlocal room
             if others[0].shape != param.shape:
                 raise ValueError(
                     f"a gradient has shape {others[0].shape}, its parameter {param.shape}"
@@ -67,19 +68,24 @@ class Adam:
             arrays = [np.atleast_1d(array) for array in (param, *others)]
             n_rows = max(1, PIECE * len(arrays[0]) // max(1, param.size))
             for start in range(0, len(arrays[0]), n_rows):
-                pieces.append([array[start : start + n_rows] for array in arrays])
+                piece = [array[start : start + n_rows] for array in arrays]
+                if room < piece[0].size:
+                    parts.append([])
+                    room = PIECE
+                parts[-1].append(piece)
+                room -= piece[0].size
 
         @np.errstate(**SILENT)
-        def update(piece):
-            param, grad, mean, square = piece
-            mean += (1 - beta1) * (grad - mean)
-            square += (1 - beta2) * (grad * grad - square)
-            if self.weight_decay and param.ndim > 1:
-                param -= self.lr * self.weight_decay * param
-            param -= step * mean / (np.sqrt(square) / correction + self.eps)
+        def update(part):
+            for param, grad, mean, square in part:
+                mean += (1 - beta1) * (grad - mean)
+                square += (1 - beta2) * (grad * grad - square)
+                if self.weight_decay and param.ndim > 1:
+                    param -= self.lr * self.weight_decay * param
+                param -= step * mean / (np.sqrt(square) / correction + self.eps)
 
         tree_map(cut, params, grads, self.mean, self.square)
-        list(parallel(update, pieces))
+        list(parallel(update, parts))
 
 
 def clip_gradients(grads: Tree, max_norm: float) -> tuple[Tree, float]:

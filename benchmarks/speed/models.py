@@ -58,7 +58,7 @@ def ours(*, loss, dropout, attention_dropout, threads, shard, plain=False, shape
 
     def step(pool=pool):
         _, grads, _ = batch_gradients(loss_of, params, shards, parallel, 0, optimizer.step_count)
-        optimizer.update(params, grads)
+        optimizer.update(params, grads, parallel)
         return params
 
     return step, f"NumPy {np.__version__}, {threads} threads, shards of {shard}"
