@@ -10,8 +10,8 @@ exponentials,
 from which the backward pass makes the weights again, w_ij = e_ij / total_i. So memory grows with
 L, and causal attention costs half of global attention, a window of w about w / L of it.
 
-A pass over the scores costs as much as a tenth of the products, so there are few: the division is
-done on the narrow arrays, and where `moderate` says so there is no shift.
+A pass over the scores costs from a tenth to a half of one of the seven products, so there are few:
+the division is done on the narrow arrays, and where `moderate` says so there is no shift.
 
 Source: Dao et al., FlashAttention (2022), algorithms 1, 2 and 4. They cut the keys into blocks too,
 to stay in the fast memory of a GPU; a CPU's is larger, and a whole row of scores is simpler.

@@ -8,7 +8,11 @@ from attention_from_scratch.ops.layer_norm import check_features
 
 
 def layer_norm(x, weight, bias, *, eps=1e-5):
-    """As `ops.layer_norm`, with the same formulas."""
+    """As `ops.layer_norm`, with the same formulas.
+
+    The gradient of the weight and the mean of d_z * z, where d_z = d_y * weight, are sums over the
+    same products d_y * z: down, and across with the weight.
+    """
     check_features(x, weight, bias)
     width, eps = x.shape[-1], float(eps)
     average = np.full((width, 1), 1 / width, x.dtype)
