@@ -7,15 +7,19 @@ and the weights' own gradient last, as one product:
     d_a_t = slope_t * d_state_t        d_W_h = sum_t h_{t-1}^T d_a_t = [h_0 ...]^T [d_a_1 ...]
 
 What is left to be done step by step is little. All gates go through one tanh, as
-sigmoid(x) = 1/2 + 1/2 tanh(x / 2). Arrays begin with the axis of time.
+sigmoid(x) = 1/2 + 1/2 tanh(x / 2); it is the weights that are halved for it. Arrays begin with the
+axis of time.
 """
 
 import numpy as np
 
 from attention_from_scratch import ops as plain
-from attention_from_scratch.fast.linear import sum_of_rows
+from attention_from_scratch.fast.linear import by_row, sum_of_rows
 from attention_from_scratch.ops.contract import check_d_output
 from attention_from_scratch.ops.recurrent import check_sequence
+
+SHARES = {4: (0.5, 0.5, 1, 0.5), 3: (0.5, 0.5, 1)}
+"""Number of gates -> what each one's argument is multiplied by: i, f, g, o, and r, z, n."""
 
 
 def lstm(params, x, initial=None, *, mask=None, last=False):
@@ -34,16 +38,17 @@ def through_time(steps, op, params, x, initial, mask, last, n_gates, n_states):
     hidden, (batch, length, width) = params["hidden"], x.shape
     size = len(hidden["weight"])
     rows = x.swapaxes(0, 1).reshape(-1, width)
-    gates = rows @ params["input"]["weight"]
+    shares = np.repeat(np.array(SHARES[n_gates], x.dtype), size)
+    gates = rows @ (params["input"]["weight"] * shares)
     if params["input"]["bias"] is not None:
-        gates += params["input"]["bias"]
+        by_row(np.add, gates, params["input"]["bias"] * shares, out=gates)
     gates = gates.reshape(length, batch, n_gates, size)
     real = None if mask is None or mask.all() else np.ascontiguousarray(mask.T)[..., None]
 
     states = np.zeros((length + 1, n_states, batch, size), x.dtype)  # h, or h and c
     if initial is not None:
         states[0] = initial.reshape(batch, n_states, size).swapaxes(0, 1)
-    step, slopes = steps(gates, states, hidden["weight"], hidden["bias"])
+    step, slopes = steps(gates, states, hidden["weight"], hidden["bias"], shares)
     for t in range(length):
         step(t)
         if real is not None:
@@ -90,18 +95,17 @@ def map_gradient(params, x_rows, d_rows):
     return {"weight": x_rows.T @ d_rows, "bias": bias}
 
 
-def lstm_steps(gates, states, weight, bias):
+def lstm_steps(gates, states, weight, bias, shares):
     """Two functions: one that makes states[t + 1] of states[t], and one for the way back.
 
     gates (L, B, 4, H) hold what the input adds, and are written over by i, f, g, o.
     """
     length, batch, _, size = gates.shape
-    half = np.array([0.5, 0.5, 1, 0.5], gates.dtype)[:, None]  # g is a tanh as it is
     if bias is not None:
-        gates += bias.reshape(4, size)
-    gates *= half
-    halved = weight * half.repeat(size)
-    scale, shift = (np.repeat(v, size).reshape(4, size) for v in (half, 1 - half))
+        rows = gates.reshape(length * batch, 4 * size)
+        by_row(np.add, rows, bias * shares, out=rows)
+    halved = weight * shares
+    scale, shift = shares.reshape(4, size), (1 - shares).reshape(4, size)
     tanh_c = np.empty((length, batch, size), gates.dtype)
     added = np.empty((batch, 4 * size), gates.dtype)
 
@@ -119,7 +123,8 @@ def lstm_steps(gates, states, weight, bias):
     def slopes():
         """d_gates, to be filled by the steps; the same for the recurrent part; a step back."""
         i, f, g, o = (gates[:, :, k] for k in range(4))
-        slope = gates - gates * gates  # s (1 - s)
+        slope = gates * gates
+        np.subtract(gates, slope, out=slope)  # s (1 - s)
         slope[:, :, 2] = 1 - g * g
         for k, factor in enumerate((g, states[:-1, 1], i, tanh_c)):
             slope[:, :, k] *= factor
@@ -141,19 +146,18 @@ def lstm_steps(gates, states, weight, bias):
     return step, slopes
 
 
-def gru_steps(gates, states, weight, bias):
+def gru_steps(gates, states, weight, bias, shares):
     """The same; gates (L, B, 3, H) are written over by r, z, n."""
     _, batch, _, size = gates.shape
-    bias = 0 if bias is None else bias.reshape(3, size)
+    halved, bias = weight * shares, 0 if bias is None else (bias * shares).reshape(3, size)
     recurrent = np.empty_like(gates)
 
     def step(t):
         a, h, added = gates[t], states[t, 0], recurrent[t]
-        np.matmul(h, weight, out=added.reshape(batch, 3 * size))
+        np.matmul(h, halved, out=added.reshape(batch, 3 * size))
         added += bias
         mix, new = a[:, :2], a[:, 2]  # r and z; n
         mix += added[:, :2]
-        mix *= 0.5
         np.tanh(mix, out=mix)
         mix *= 0.5
         mix += 0.5
