@@ -30,7 +30,7 @@ from attention_from_scratch.ops.attention import check_attended, check_compared,
 from attention_from_scratch.ops.attention import multi_head_attention as of_heads
 from attention_from_scratch.ops.contract import check_d_output, check_mask
 
-BLOCKS = (64, 128)  # queries, at least and at most; between them an eighth of all
+BLOCKS = (64, 128)  # about as many queries as an eighth of all, but between these
 GROUPS = 8  # of blocks, for the cores to share
 
 
@@ -48,12 +48,13 @@ def scaled_dot_product_attention(
 ):
     """softmax(scale * Q K^T) V, as `ops.scaled_dot_product_attention`.
 
-    With w the weights, k what dropout multiplies them by, and O = (w * k) V, the plain op's
-    backward pass needs at every row the mean of the gradient under the weights, and that is
+    With w the weights, k (0 or 1) what dropout keeps of them, c what it multiplies them by then,
+    and O = c (w * k) V, the plain op's backward pass needs at every row the mean of the gradient
+    under the weights, and that is
 
-        sum_j w_ij d_w_ij = sum_j w_ij k_ij (d_O_i . V_j) = d_O_i . O_i
+        sum_j w_ij d_w_ij = sum_j w_ij c k_ij (d_O_i . V_j) = d_O_i . O_i
 
-    which takes no weights at all. With g_i = d_O_i / total_i and mean_i = d_O_i . O_i / total_i,
+    which takes no weights at all. With g_i = c d_O_i / total_i and mean_i = d_O_i . O_i / total_i,
 
         d_V_j = sum_i e_ij k_ij g_i        d_s_ij = e_ij (k_ij g_i . V_j - mean_i)
 
@@ -122,13 +123,14 @@ def scaled_dot_product_attention(
                 rows, keys, scores = block_scores(start)
                 if shifts is not None:
                     scores -= shifts[..., rows, :]
-                kept = exponentials = np.exp(scores, out=scores)
+                exponentials = np.exp(scores, out=scores)
                 d_weights = d_attended[..., rows, :] @ value_t[..., keys]
+                attending = exponentials
                 if dropout:
                     kept = dropout.kept((..., rows, keys), scores.shape, start)
                     d_weights *= kept
-                    kept *= exponentials
-                d_value[..., keys, :] += transpose(kept) @ d_attended[..., rows, :]
+                    attending = np.multiply(exponentials, kept, out=kept)
+                d_value[..., keys, :] += transpose(attending) @ d_attended[..., rows, :]
                 d_scores = np.subtract(d_weights, means[..., rows, :], out=d_weights)
                 d_scores *= exponentials
                 d_query[..., rows, :] = scale * (d_scores @ key[..., keys, :])
@@ -147,8 +149,8 @@ def block_size(n_queries: int) -> int:
     Small blocks compute less above the diagonal, large ones multiply faster.
     """
     least, most = BLOCKS
-    about = min(max(n_queries // 8, least), most)
-    return max(1, math.ceil(n_queries / math.ceil(max(n_queries, 1) / about)))
+    n_blocks = max(1, math.ceil(n_queries / min(max(n_queries // 8, least), most)))
+    return max(1, math.ceil(n_queries / n_blocks))
 
 
 def check_all(query, key, value, mask, keep):

@@ -19,7 +19,7 @@ class Dropout:
     def __init__(self, p, rng, keep, dtype):
         if not 0 <= p < 1:
             raise ValueError(f"p was {p}, but must be at least 0 and below 1")
-        self.keep, self.dtype = keep, np.zeros(0, dtype).real.dtype
+        self.keep, self.dtype = keep, np.dtype(dtype)
         self.seed = rng.integers(2**63) if rng is not None and p > 0 and keep is None else None
         self.least = min(max(round(256 * p), 1), 255)
         share = 1 - (p if keep is not None else self.least / 256)

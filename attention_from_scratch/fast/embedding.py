@@ -18,7 +18,8 @@ def embedding(ids, weight, *, padding_id=0):
         check_d_output(d_output, output)
         d_weight = np.zeros_like(weight)
         if ids.size:
-            short = ids.reshape(-1).astype(np.min_scalar_type(len(weight)))  # sorted fastest
+            # NumPy sorts integers of 16 bits fastest.
+            short = ids.reshape(-1).astype(np.min_scalar_type(len(weight)))
             items, sums = sums_by_id(short, d_output.reshape(-1, weight.shape[1]))
             d_weight[items] = sums
         if padding_id is not None:
@@ -45,9 +46,9 @@ def sums_by_id(ids, rows, *, rounds=32):
 
     sums = rows.take(order[starts], axis=0)
     for nth in range(1, min(lengths[0], rounds)):
-        n_runs = np.searchsorted(-lengths, -nth)  # that have an nth row, counted from 0
+        n_runs = np.count_nonzero(lengths > nth)
         sums[:n_runs] += rows.take(order[starts[:n_runs] + nth], axis=0)
-    for run in range(np.searchsorted(-lengths, -rounds)):
+    for run in range(np.count_nonzero(lengths > rounds)):
         rest = order[starts[run] + rounds : starts[run] + lengths[run]]
         sums[run] += sum_of_rows(rows.take(rest, axis=0))
     return in_order[starts], sums

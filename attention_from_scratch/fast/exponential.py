@@ -2,9 +2,9 @@
 
 import numpy as np
 
-LARGEST = 60.0
-"""exp(60) is 1e26, exp(-60) is 1e-26: float32 has ten digits more on either side for what they are
-added to and multiplied by."""
+LARGEST = 32.0
+"""exp(32) is 8e13, exp(-32) is 1e-14: gradients are divided by sums of these, and float32 goes from
+1e-38 to 3e38. The logarithm of such a sum is less than 32 away from what is subtracted from it."""
 
 
 def moderate(queries: np.ndarray, keys: np.ndarray) -> bool:

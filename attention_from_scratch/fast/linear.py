@@ -40,7 +40,7 @@ def by_row(function, matrix, row, out=None):
     """function of each row of a matrix and one row: (N, D), (D,) -> (N, D).
 
     NumPy begins its innermost loop anew for each row, which for 50 numbers takes longer than the
-    loop itself. So up to 16 rows are taken as one long one.
+    loop itself. So up to 16 rows are taken as one long one. `out` is contiguous, as a product is.
     """
     together = math.gcd(len(matrix), 16)
     shape = len(matrix) // together, together * len(row)

@@ -98,7 +98,7 @@ def map_gradient(params, x_rows, d_rows):
 def lstm_steps(gates, states, weight, bias, shares):
     """Two functions: one that makes states[t + 1] of states[t], and one for the way back.
 
-    gates (L, B, 4, H) hold what the input adds, and are written over by i, f, g, o.
+    gates (L, B, 4, H) hold what the input adds, times `shares`, and are written over by i, f, g, o.
     """
     length, batch, _, size = gates.shape
     if bias is not None:

@@ -117,7 +117,7 @@ class TrainedRecommender(Recommender):
         protocol : of `evaluation`, or None
             How the validation event is ranked; None: in the whole catalogue, seen items left out.
         batch_size : int
-            Users in a step.
+            Users in a step; with `pieces`, pieces.
         pool : int
             Of so many batches the users are sorted by length before they are cut into batches, so
             that less padding is computed: faster, but users of like length meet in a step, and an

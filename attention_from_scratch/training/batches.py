@@ -57,7 +57,7 @@ def shard_of(
 ) -> Shard:
     """Each event predicts the one after it, where that is wanted.
 
-    `ends` says how many events of each history are looked at; None: all.
+    `ends` says after how many events of each history to stop; None: all.
     """
     ends = [len(history) for history in histories] if ends is None else ends
 
@@ -100,7 +100,7 @@ def epoch_batches(
     meet in the same step: batches stay random in everything but that.
 
     Of a history of more than `max_len` events the last are looked at; with `pieces`, all of it, cut
-    into pieces that predict `max_len` events each, but the first fewer. A batch is then
+    into pieces that predict `max_len` events each, but the first perhaps fewer. A batch is then
     `batch_size` pieces.
 
     `context` (name -> one array of integers a user) and `wanted` (one array of booleans a user:
@@ -123,12 +123,13 @@ def epoch_batches(
 
 
 def ends_of_pieces(histories, size: int | None) -> tuple[np.ndarray, np.ndarray]:
-    """Whose pieces there are, and before which event each ends: two arrays; size None: one each.
+    """The user of each piece, and how many events of the history it ends after: two arrays.
 
-    A piece that ends before event n predicts the `size` events before it, from those before them.
+    Of a history of 7 events, pieces of size 3 end after 7 and after 4: the one predicts events 5 to
+    7, the other 2 to 4. With size None each history is one piece.
     """
-    lengths = np.array([len(history) for history in histories])
-    if size is None:
+    lengths = np.array([len(history) for history in histories], int)
+    if size is None or not len(lengths):
         return np.arange(len(lengths)), lengths
     ends = [np.arange(length, 1, -size) for length in lengths]
     return np.repeat(np.arange(len(lengths)), [len(of) for of in ends]), np.concatenate(ends)

@@ -57,10 +57,9 @@ class Adam:
         beta1, beta2 = self.betas
         step = self.lr / (1 - beta1**self.step_count)
         correction = (1 - beta2**self.step_count) ** 0.5
-        parts, room = [], 0
+        pieces = []
 
         def cut(param, *others):
-            nonlocal room
             if others[0].shape != param.shape:
                 raise ValueError(
                     f"a gradient has shape {others[0].shape}, its parameter {param.shape}"
@@ -68,12 +67,7 @@ class Adam:
             arrays = [np.atleast_1d(array) for array in (param, *others)]
             n_rows = max(1, PIECE * len(arrays[0]) // max(1, param.size))
             for start in range(0, len(arrays[0]), n_rows):
-                piece = [array[start : start + n_rows] for array in arrays]
-                if room < piece[0].size:
-                    parts.append([])
-                    room = PIECE
-                parts[-1].append(piece)
-                room -= piece[0].size
+                pieces.append([array[start : start + n_rows] for array in arrays])
 
         @np.errstate(**SILENT)
         def update(part):
@@ -85,7 +79,19 @@ class Adam:
                 param -= step * mean / (np.sqrt(square) / correction + self.eps)
 
         tree_map(cut, params, grads, self.mean, self.square)
-        list(parallel(update, parts))
+        list(parallel(update, together(pieces)))
+
+
+def together(pieces: list) -> list[list]:
+    """Pieces in their order, in a part as many as have `PIECE` numbers at most."""
+    parts, size = [], PIECE
+    for piece in pieces:
+        size += piece[0].size
+        if size > PIECE:
+            parts.append([])
+            size = piece[0].size
+        parts[-1].append(piece)
+    return parts
 
 
 def clip_gradients(grads: Tree, max_norm: float) -> tuple[Tree, float]:

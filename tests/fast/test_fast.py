@@ -303,6 +303,41 @@ def test_scores_that_exp_cannot_take_are_shifted(dtype):
     assert loss == pytest.approx(ops.linear_cross_entropy(100 * x, weight, np.zeros(6, int))[0])
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("size", [1e-8, 1, 1e8])
+def test_scores_at_the_border_leave_room_for_sums_and_gradients(sign, size):
+    """In float32 against float64, whatever the size of values and gradients."""
+    root = np.sqrt(0.999 * exponential.LARGEST)
+    query, key = np.full((4, 1), sign * root), root * np.array([[1], [0.9], [1], [0.8]])
+    value, d_output, weight = drawn((4, 3), (4, 3), (1, 4))
+    weight = np.where(weight > 0, root, 0.9 * root)
+    value, d_output = size * value, d_output / size**2
+    assert exponential.moderate(query, key)
+    assert exponential.moderate(query, weight.T)
+    results = []
+    for dtype in (np.float32, np.float64):
+        arrays = [array.astype(dtype) for array in (query, key, value, d_output, weight)]
+        with np.errstate(over="raise", invalid="raise", divide="raise"):
+            output, backward = fast.scaled_dot_product_attention(*arrays[:3], scale=1)
+            loss, loss_backward = fast.linear_cross_entropy(arrays[0], arrays[4], np.arange(4))
+            results.append([output, *backward(arrays[3]), loss, *loss_backward(dtype(size))])
+    for found, expected in zip(*results, strict=True):
+        assert found.dtype == np.float32
+        bound = 1e4 * np.finfo(np.float32).eps * np.abs(expected).max()
+        assert np.all(np.abs(found - expected) <= bound)
+
+
+def test_dropout_of_complex_attention_goes_backwards_too():
+    inputs = [array + 1e-20j for array in drawn(*[(5, 3)] * 3)]
+    keep = np.random.default_rng(0).random((5, 5)) > 0.3
+    gradients = []
+    for op in (ops.scaled_dot_product_attention, fast.scaled_dot_product_attention):
+        output, backward = op(*inputs, dropout_p=0.3, keep=keep)
+        gradients.append(backward(output))
+    for expected, found in zip(*gradients, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
 @given(st.integers(0, 2**32 - 1), st.floats(-2, 4))
 def test_moderate_scores_are_at_most_the_largest(seed, size):
     queries, keys = drawn((3, 5), (4, 5), seed=seed)

@@ -174,6 +174,12 @@ def test_an_event_keeps_its_context_and_has_a_target_where_the_next_is_wanted(pi
     assert met == sum(min(len(h) - 1, len(h) if pieces else 12) for h in HISTORIES)
 
 
+@pytest.mark.parametrize("pieces", [False, True])
+def test_without_histories_there_are_no_batches(pieces):
+    settings = {"max_len": 3, "batch_size": 3, "n_shards": 2, "pieces": pieces}
+    assert list(epoch_batches([], **settings, rng=np.random.default_rng(0))) == []
+
+
 @pytest.mark.parametrize("max_len", [1, 4, 12, 50])
 def test_in_pieces_every_event_of_every_history_is_predicted_once(max_len):
     histories = [100 * user + np.arange(1, n + 1) for user, n in enumerate([2, 4, 5, 13, 38])]

@@ -151,3 +151,15 @@ def test_a_step_in_pieces_and_side_by_side_is_the_step_in_one_piece(monkeypatch)
         for name, leaf in after[0].items():
             np.testing.assert_array_equal(other[name], leaf)
             assert (leaf != params[name]).all()
+
+
+@pytest.mark.parametrize("sizes", [[], [3], [20, 1, 2, 20, 7, 7, 7], [1] * 40])
+def test_parts_hold_the_pieces_in_order_and_enough_of_them(sizes, monkeypatch):
+    monkeypatch.setattr(optimizer, "PIECE", 16)
+    parts = optimizer.together([[np.zeros(size)] for size in sizes])
+    assert [piece[0].size for part in parts for piece in part] == sizes
+    total = [sum(piece[0].size for piece in part) for part in parts]
+    for part, size in zip(parts, total, strict=True):
+        assert size <= 16 or len(part) == 1
+    for part, size in zip(parts[1:], total, strict=False):
+        assert size + part[0][0].size > 16  # there was no room for the next one
