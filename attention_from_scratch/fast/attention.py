@@ -115,7 +115,11 @@ def scaled_dot_product_attention(
         check_d_output(d_output, output)
         means = np.einsum("...i,...i->...", d_output, output)[..., None] / totals
         d_attended = d_output * (dropout.scale / totals)
-        d_query, value_t = np.empty_like(query), np.ascontiguousarray(transpose(value))
+        d_query = np.empty_like(query)
+        left, right = d_attended, np.ascontiguousarray(transpose(value))
+        if not dropout:  # a column of -mean, a row of ones: the product subtracts the mean
+            left = np.concatenate([left, -means], axis=-1)
+            right = np.concatenate([right, np.ones_like(right[..., :1, :])], axis=-2)
 
         def backward_group(starts):
             d_key, d_value = np.zeros_like(key), np.zeros_like(value)
@@ -124,15 +128,15 @@ def scaled_dot_product_attention(
                 if shifts is not None:
                     scores -= shifts[..., rows, :]
                 exponentials = np.exp(scores, out=scores)
-                d_weights = d_attended[..., rows, :] @ value_t[..., keys]
+                d_weights = left[..., rows, :] @ right[..., keys]
                 attending = exponentials
                 if dropout:
                     kept = dropout.kept((..., rows, keys), scores.shape, start)
                     d_weights *= kept
+                    d_weights -= means[..., rows, :]
                     attending = np.multiply(exponentials, kept, out=kept)
                 d_value[..., keys, :] += transpose(attending) @ d_attended[..., rows, :]
-                d_scores = np.subtract(d_weights, means[..., rows, :], out=d_weights)
-                d_scores *= exponentials
+                d_scores = np.multiply(d_weights, exponentials, out=d_weights)
                 d_query[..., rows, :] = scale * (d_scores @ key[..., keys, :])
                 d_key[..., keys, :] += transpose(d_scores) @ scaled[..., rows, :]
             return d_key, d_value
