@@ -1,4 +1,4 @@
-"""Attention a block of queries at a time: what the mask hides is never computed.
+"""Attention a block of queries at a time: keys that no query of it may see are never looked at.
 
 The plain op writes down all L x L scores, then their softmax, then what dropout leaves of it, and
 keeps them for the backward pass. Here a block of queries meets the keys that it may see, and leaves
@@ -8,10 +8,12 @@ exponentials,
     e_ij = exp(s_ij - shift_i)        total_i = sum_j e_ij
 
 from which the backward pass makes the weights again, w_ij = e_ij / total_i. So memory grows with
-L, and causal attention costs half of global attention, a window of w about w / L of it.
+L, and of global attention's cost, causal attention in n blocks has (n + 1) / 2n, and a window of w
+to both sides, with blocks of b, about (b + 2w) / L.
 
-A pass over the scores costs from a tenth to a half of one of the seven products, so there are few:
-the division is done on the narrow arrays, and where `moderate` says so there is no shift.
+A pass over the scores costs from a tenth to a half of one of the seven products (two forward, five
+backward), so there are few: the division is done on arrays as wide as a query, not as a row of
+scores, and where `moderate` says so there is no shift.
 
 Source: Dao et al., FlashAttention (2022), algorithms 1, 2 and 4. They cut the keys into blocks too,
 to stay in the fast memory of a GPU; a CPU's is larger, and a whole row of scores is simpler.
@@ -30,7 +32,7 @@ from attention_from_scratch.ops.attention import check_attended, check_compared,
 from attention_from_scratch.ops.attention import multi_head_attention as of_heads
 from attention_from_scratch.ops.contract import check_d_output, check_mask
 
-BLOCKS = (64, 128)  # about as many queries as an eighth of all, but between these
+BLOCKS = (64, 128)  # least and most of an eighth of the queries, before blocks are made equal
 GROUPS = 8  # of blocks, for the cores to share
 
 
@@ -54,17 +56,21 @@ def scaled_dot_product_attention(
 
         sum_j w_ij d_w_ij = sum_j w_ij c k_ij (d_O_i . V_j) = d_O_i . O_i
 
-    which takes no weights at all. With g_i = c d_O_i / total_i and mean_i = d_O_i . O_i / total_i,
+    which takes no weights at all. With g_i = c d_O_i / total_i and mean_i = d_O_i . O_i / total_i
+    (what the weights are divided by is divided out of these two),
 
         d_V_j = sum_i e_ij k_ij g_i        d_s_ij = e_ij (k_ij g_i . V_j - mean_i)
 
     Parameters
     ----------
     query, key, value, scale, dropout_p, rng, keep
-        As in the plain op; the leading axes must be the same.
+        As in the plain op, but that the leading axes must be the same, and that dropout_p is
+        rounded to a multiple of 1 / 256: see `Dropout`.
     mask : Mask or None
+        Of `fast.masks`; not an array.
     parallel : map of `training.shard_pool`, or None
         Runs groups of blocks side by side; how many of them at once changes nothing in the result.
+        (With None there are no groups: sums are rounded otherwise.)
     """
     mask = Mask() if mask is None else mask
     check_all(query, key, value, mask, keep)

@@ -32,10 +32,9 @@ def embedding(ids, weight, *, padding_id=0):
 def sums_by_id(ids, rows, *, rounds=32):
     """The distinct ids, and for each the sum of its rows: (N,), (N, D) -> (n,), (n, D); N > 0.
 
-    Sorted by id, the rows of an id are a run. The first rows of all runs are taken at once, then
-    all second rows, and so on: n additions at a time. With the longest run first, those that still
-    have a row are always the first so many. What a run has after so many rounds is added up by
-    itself.
+    Sorted by id, the rows of an id are a run. The n-th round adds the n-th row of every run that
+    has one, all at once; with the longest run first, these runs are a prefix of all. What a run has
+    left after the last round is added up by itself. The ids come back in the order of the runs.
     """
     order = np.argsort(ids, kind="stable")
     in_order = ids[order]

@@ -3,8 +3,9 @@
 import numpy as np
 
 LARGEST = 32.0
-"""exp(32) is 8e13, exp(-32) is 1e-14: gradients are divided by sums of these, and float32 goes from
-1e-38 to 3e38. The logarithm of such a sum is less than 32 away from what is subtracted from it."""
+"""Of scores from -32 to 32, exp is from 1e-14 to 8e13. Gradients are divided by sums of these, and
+float32 goes from 1e-38 to 3e38. The logarithm of a sum of n is at most 32 + log n in size, so that
+float32 has it to some 1e-6."""
 
 
 def moderate(queries: np.ndarray, keys: np.ndarray) -> bool:

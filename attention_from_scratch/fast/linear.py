@@ -12,8 +12,9 @@ from attention_from_scratch.ops.linear import project as plain_project
 def linear(x, weight, bias=None):
     """As `ops.linear`.
 
-    The product sums over all positions of a batch at once, where it is one of (positions, in); and
-    a sum over positions is a product with ones, which the matrix library does at its own speed.
+    All positions of a batch are the rows of one matrix: one large product in place of one for each
+    sequence. A sum over positions is a product with ones, which the matrix library does at its own
+    speed.
     """
     check_map(x, weight, bias)
     rows = x.reshape(-1, len(weight))
@@ -40,7 +41,7 @@ def by_row(function, matrix, row, out=None):
     """function of each row of a matrix and one row: (N, D), (D,) -> (N, D).
 
     NumPy begins its innermost loop anew for each row, which for 50 numbers takes longer than the
-    loop itself. So up to 16 rows are taken as one long one. `out` is contiguous, as a product is.
+    loop itself. So gcd(N, 16) rows are taken as one long one. `out` must be contiguous.
     """
     together = math.gcd(len(matrix), 16)
     shape = len(matrix) // together, together * len(row)

@@ -19,9 +19,10 @@ def linear_cross_entropy(x, weight, targets, *, position_weights=None, reduction
 
         d_x = (p - q) weight^T        d_weight = x^T (p - q)
 
-    so that the backward pass has nothing left to do but to scale the result by d_output. Rows of
-    exponentials e are as good as rows of p = e / total: it is the narrow factors that are divided,
-    and where `moderate` says so, nothing is subtracted from the logits before.
+    (each row times its share in the mean), so that the backward pass has nothing left to do but to
+    scale the result by d_output. Rows of exponentials e are as good as rows of p = e / total: it is
+    the narrow factors that are divided, and where `moderate` says so, nothing is subtracted from
+    the logits before.
     """
     check_map(x, weight, None)
     targets = np.asarray(targets)

@@ -117,15 +117,16 @@ class TrainedRecommender(Recommender):
         protocol : of `evaluation`, or None
             How the validation event is ranked; None: in the whole catalogue, seen items left out.
         batch_size : int
-            Users in a step; with `pieces`, pieces.
+            Users in a step; pieces, with `pieces`; and cuts or events where a model learns from
+            these.
         pool : int
-            Of so many batches the users are sorted by length before they are cut into batches, so
+            The users of so many batches are sorted by length before they are cut into batches, so
             that less padding is computed: faster, but users of like length meet in a step, and an
             event of a short history weighs more than one of a long history.
         pieces : bool
-            Whether all of a history that is longer than max_len is learned from, in pieces of
-            max_len events, each of which counts as a user; otherwise the last one is. (A model that
-            learns from single events, or from cuts of histories, learns from all of it anyway.)
+            False: of each history, the last max_len predictions are learned. True: all of them, in
+            pieces of max_len, each of which counts as a user and does not see the events before it.
+            (Nothing changes for a model that learns from single events or from cuts of histories.)
         lr, betas, weight_decay, clip
             Of `Adam` and `clip_gradients`.
         schedule : "constant" or "cosine"

@@ -92,16 +92,16 @@ def epoch_batches(
 
     Users are shuffled and cut into batches of `batch_size`. Inside a batch they are sorted by
     length, which changes nothing in the batch's mean, and cut into shards of like length, which
-    leaves little padding to compute. `full` computes it all, for a model to which it matters. There
-    are fewer shards where they would have fewer than `least` events.
+    leaves little padding to compute. `full` pads to `max_len`, for a model to which it matters.
+    There are fewer shards where they would have fewer than `least` events.
 
     With a `pool` of several batches, users are sorted by length before the pool is cut into its
     batches, which are then shuffled. There is less padding still, but users of like length now
-    meet in the same step: batches stay random in everything but that.
+    meet in the same step, and an event of a short history weighs more: batches stay random in
+    everything but that.
 
-    Of a history of more than `max_len` events the last are looked at; with `pieces`, all of it, cut
-    into pieces that predict `max_len` events each, but the first perhaps fewer. A batch is then
-    `batch_size` pieces.
+    Of a history the last `max_len` events are predicted; with `pieces`, all, in pieces that predict
+    `max_len` each, but the first perhaps fewer. A batch is then `batch_size` pieces.
 
     `context` (name -> one array of integers a user) and `wanted` (one array of booleans a user:
     which events are to be predicted) are parallel to the histories.

@@ -63,15 +63,11 @@ def table(recipe: Recipe, results: list[dict]) -> str:
 
 
 def seeds(results: list[dict]) -> str:
-    """How many, and how long each took."""
+    """How many, and how long one took: the mean of those on the most cores."""
     number = "one seed" if len(results) == 1 else f"{len(results)} seeds"
-    return f"{number}, {mean(r['seconds'] for r in results):,.0f} s on {threads(results)}"
-
-
-def threads(results: list[dict]) -> str:
-    """2 cores."""
-    counts = sorted({result["threads"] for result in results})
-    return f"{' or '.join(map(str, counts))} core{'s' * (counts != [1])}"
+    cores = max(result["threads"] for result in results)
+    seconds = mean(result["seconds"] for result in results if result["threads"] == cores)
+    return f"{number}, {seconds:,.0f} s on {cores} core{'s' * (cores > 1)}"
 
 
 def reading(recipe: Recipe, results: list[dict]) -> str:

@@ -9,7 +9,7 @@ TITLE = "From the loop to the threads"
 RUNGS = {
     "loop": "the sum as the paper writes it, query by query and key by key",
     "matrix": "the op of `ops/`: all scores at once, then the mask",
-    "tile": "the op of `fast/`: a block of queries at a time, nothing that the mask hides",
+    "tile": "the op of `fast/`: a block of queries at a time, no keys after the block",
     "threads": "the same, sequences side by side",
 }
 SHAPE = {

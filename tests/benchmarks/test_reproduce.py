@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.reproduce import __main__ as reproduce
 from benchmarks.reproduce import recipes, running
-from benchmarks.reproduce.page import figure, interval, page, values
+from benchmarks.reproduce.page import figure, interval, page, seeds, values
 from benchmarks.reproduce.recipes import RECIPES
 
 MADE = sorted(path.stem for path in reproduce.RESULTS.glob("*.md"))
@@ -169,6 +169,9 @@ def test_the_page_says_how_far_ours_is_from_what_is_aimed_at():
     assert "| **ours** | 0.3800 ± 0.0200 |" in text
     assert f"{0.38 - 0.3152:+.4f} HR@10, {0.19 - 0.1821:+.4f} NDCG@10" in text
     assert "60 s on 2 cores" in text
+    slow = results[0] | {"threads": 1, "seconds": 200.0}
+    assert "60 s on 2 cores" in seeds([*results, slow])
+    assert seeds([slow]) == "one seed, 200 s on 1 core"
     assert len(figure(recipe, results).axes[0].lines) == 6  # a curve and its best, for each seed
 
 
