@@ -29,7 +29,9 @@ def linear_cross_entropy(x, weight, targets, *, position_weights=None, reduction
     check_same_shape("targets", targets, x.shape[:-1])
     check_ids("targets", targets, weight.shape[1], f"weight has {weight.shape[1]} columns")
     counted = reduction_weights(np.ones(targets.shape, bool), position_weights, reduction, x)
-    rows, at, share = x.reshape(-1, x.shape[-1]), targets.reshape(-1), counted.reshape(-1, 1)
+    counts = np.flatnonzero(counted)  # what does not count may be infinite
+    rows, at = x.reshape(-1, x.shape[-1])[counts], targets.reshape(-1)[counts]
+    share = counted.reshape(-1, 1)[counts]
     by_item, ones = np.ascontiguousarray(weight.T), np.ones((weight.shape[1], 1), x.dtype)
     shifted = not moderate(rows, by_item)
     loss, d_rows, d_by_item = x.dtype.type(0), np.empty_like(rows), np.zeros_like(by_item)
@@ -50,6 +52,8 @@ def linear_cross_entropy(x, weight, targets, *, position_weights=None, reduction
 
     def backward(d_output=1.0):
         check_d_output(d_output, loss)
-        return (d_output * d_rows).reshape(x.shape), d_output * d_by_item.T
+        d_x = np.zeros((targets.size, x.shape[-1]), x.dtype)
+        d_x[counts] = d_output * d_rows
+        return d_x.reshape(x.shape), d_output * d_by_item.T
 
     return loss, backward

@@ -394,6 +394,20 @@ def test_a_catalogue_without_positions_costs_nothing():
     assert np.all(d_weight == 0)
 
 
+def test_a_position_without_weight_may_be_infinite():
+    x, weight = (array.copy() for array in drawn((4, 3), (3, 7)))
+    shares, targets = np.array([0.5, 0, 0.5, 0]), np.array([1, 2, 3, 4])
+    loss, backward = fast.linear_cross_entropy(x, weight, targets, position_weights=shares)
+    gradients = backward()
+    x[1] = np.inf
+    x[3] = np.nan
+    again, backward = fast.linear_cross_entropy(x, weight, targets, position_weights=shares)
+    assert again == loss
+    for one, other in zip(gradients, backward(), strict=True):
+        assert np.array_equal(one, other)
+    assert np.all(gradients[0][[1, 3]] == 0)
+
+
 def test_targets_that_are_no_column_are_an_error():
     x, weight = drawn((2, 3), (3, 7))
     with pytest.raises(ValueError, match="targets holds 7"):
