@@ -323,7 +323,7 @@ def only_real(x: np.ndarray, real) -> np.ndarray:
     if np.all(real):
         return x
     x = x.copy()
-    x[~np.broadcast_to(real, (*x.shape[:-1], 1))[..., 0]] = 0  # whole rows
+    x[~np.broadcast_to(real, (*x.shape[:-1], 1))[..., 0]] = 0
     return x
 
 

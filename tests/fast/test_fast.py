@@ -298,7 +298,7 @@ def test_scores_that_exp_cannot_take_are_shifted(dtype):
         gradients = backward(inputs[2])
         loss, _ = fast.linear_cross_entropy(100 * x, weight, np.zeros(6, int))
     expected, _ = ops.scaled_dot_product_attention(*big, inputs[2])
-    np.testing.assert_allclose(found, expected, rtol=0, atol=1e4 * np.finfo(dtype).eps)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=EPSILONS * np.finfo(dtype).eps)
     assert all(np.isfinite(gradient).all() for gradient in gradients)
     assert loss == pytest.approx(ops.linear_cross_entropy(100 * x, weight, np.zeros(6, int))[0])
 
@@ -321,9 +321,10 @@ def test_scores_at_the_border_leave_room_for_sums_and_gradients(sign, size):
             output, backward = fast.scaled_dot_product_attention(*arrays[:3], scale=1)
             loss, loss_backward = fast.linear_cross_entropy(arrays[0], arrays[4], np.arange(4))
             results.append([output, *backward(arrays[3]), loss, *loss_backward(dtype(size))])
-    for found, expected in zip(*results, strict=True):
+    for place, (found, expected) in enumerate(zip(*results, strict=True)):
         assert found.dtype == np.float32
-        bound = 1e4 * np.finfo(np.float32).eps * np.abs(expected).max()
+        epsilons = 3000 if place == 1 else 200  # of d_query most is cancelled
+        bound = epsilons * np.finfo(np.float32).eps * np.abs(expected).max()
         assert np.all(np.abs(found - expected) <= bound)
 
 
