@@ -51,7 +51,7 @@ class Adam:
         """Take one step. Writes into the arrays of `params`: it owns the model while it trains.
 
         Every number is by itself, so large arrays are taken some rows at a time, while these are in
-        the cache, and small ones together; such parts go side by side by the map of `shard_pool`.
+        the cache, and small ones as one; such parts go side by side by the map of `shard_pool`.
         """
         self.step_count += 1
         beta1, beta2 = self.betas
@@ -64,30 +64,54 @@ class Adam:
                 raise ValueError(
                     f"a gradient has shape {others[0].shape}, its parameter {param.shape}"
                 )
-            arrays = [np.atleast_1d(array) for array in (param, *others)]
-            n_rows = max(1, PIECE * len(arrays[0]) // max(1, param.size))
-            for start in range(0, len(arrays[0]), n_rows):
+            arrays = param, *others
+            if param.size <= PIECE:
+                pieces.append(arrays)
+                return
+            n_rows = max(1, PIECE * len(param) // param.size)
+            for start in range(0, len(param), n_rows):
                 pieces.append([array[start : start + n_rows] for array in arrays])
 
         @np.errstate(**SILENT)
         def update(part):
-            for param, grad, mean, square in part:
-                mean += (1 - beta1) * (grad - mean)
-                square += (1 - beta2) * (grad * grad - square)
+            for param, *_ in part:
                 if self.weight_decay and param.ndim > 1:
                     param -= self.lr * self.weight_decay * param
-                param -= step * mean / (np.sqrt(square) / correction + self.eps)
+            params, grads, means, squares = zip(*part, strict=True)
+            param, grad, mean, square = map(as_one, (params, grads, means, squares))
+            mean += (1 - beta1) * (grad - mean)
+            square += (1 - beta2) * (grad * grad - square)
+            param -= step * mean / (np.sqrt(square) / correction + self.eps)
+            for one, several in ((param, params), (mean, means), (square, squares)):
+                put_back(one, several)
 
         tree_map(cut, params, grads, self.mean, self.square)
         list(parallel(update, together(pieces)))
 
 
+def as_one(arrays) -> np.ndarray:
+    """All their numbers in one row; of one array, itself."""
+    if len(arrays) == 1:
+        return arrays[0]
+    return np.concatenate([array.reshape(-1) for array in arrays])
+
+
+def put_back(one: np.ndarray, arrays) -> None:
+    """Write what `as_one` made of the arrays, and is changed now, into the arrays."""
+    if len(arrays) == 1:
+        return
+    start = 0
+    for array in arrays:
+        array[...] = one[start : start + array.size].reshape(array.shape)
+        start += array.size
+
+
 def together(pieces: list) -> list[list]:
-    """Pieces in their order, in a part as many as have `PIECE` numbers at most."""
+    """Pieces in their order, in a part as many of one dtype as have `PIECE` numbers at most."""
     parts, size = [], PIECE
     for piece in pieces:
         size += piece[0].size
-        if size > PIECE:
+        if size > PIECE or piece[0].dtype != parts[-1][-1][0].dtype:
             parts.append([])
             size = piece[0].size
         parts[-1].append(piece)

@@ -163,3 +163,8 @@ def test_parts_hold_the_pieces_in_order_and_enough_of_them(sizes, monkeypatch):
         assert size <= 16 or len(part) == 1
     for part, size in zip(parts[1:], total, strict=False):
         assert size + part[0][0].size > 16  # there was no room for the next one
+
+
+def test_arrays_of_different_dtypes_are_never_one():
+    parts = optimizer.together([[np.zeros(2, dtype)] for dtype in ("f4", "f4", "f8", "f4")])
+    assert [len(part) for part in parts] == [2, 1, 1]
