@@ -6,17 +6,20 @@ step sees stands in one row:
     [a_1 | a_2 | a_3 | a_4] = [x_t | h_{t-1} | 1] M
 
 Backwards through time, a step's gradient is multiplied by the slopes of its gates, which are known
-from the forward pass, and by M. So the slopes are made first, for all steps, and the gradients of M
-and of x last, each as one product:
+from the forward pass, and by M; what a cell hands on directly, f d_c or z d_h, is added. So the
+slopes are made first, for all steps, and the gradients of M and of x last, each as one product:
 
     d_a_t = slope_t * d_state_t        d_M = sum_t [x_t | h_{t-1} | 1]^T d_a_t
 
-What is left to be done step by step is little. Gates that go through the same function lie side by
-side, and all go through one tanh: sigmoid(a) = 1/2 + 1/2 tanh(a / 2), where it is M that is halved.
+What is left to be done step by step is little. The sigmoids lie side by side and go through a tanh,
 
-Arrays begin with the axis of time. `moments` cuts them into what each step works on, before the
-first step: to cut, a thread needs the interpreter's lock, and the fewer the moments at which it
-asks for it, the less the threads wait for one another.
+    sigmoid(a) = 1/2 + 1/2 tanh(a / 2)
+
+where it is their columns of M that are halved. (This rounds to the digits of 1: of what a gate lets
+through that is all but shut, fewer digits are right than in the plain op.)
+
+Arrays begin with the axis of time. `by_step` cuts them before the first step, so that little Python
+runs between two calls of NumPy: it holds the interpreter's lock, and the other threads wait.
 """
 
 from collections.abc import Callable
@@ -43,9 +46,9 @@ class Cell(NamedTuple):
     """What tells a recurrent layer from another."""
 
     op: Callable  # the plain one
-    steps: Callable  # gives the moments of a cell, its step, and the same for the way back
+    steps: Callable  # what each step of the cell works on, the step, and the same for the way back
     n_states: int  # h, or h and c
-    n_sigmoids: int  # so many of the four arguments, the first, go through a sigmoid
+    n_sigmoids: int  # the first so many of the four are sigmoids
     places: dict  # which of the four each gate of the parameters is
 
 
@@ -60,51 +63,52 @@ def through_time(cell, params, x, initial, mask, last):
     halved[: cell.n_sigmoids] *= 0.5
 
     seen = np.ones((length + 1, batch, width + size + 1), x.dtype)
-    gates = np.empty((length + 1, 3 + cell.n_states, batch, size), x.dtype)  # the four, and c_{t-1}
-    states = [seen[..., width:-1], *gates[:, 4:].swapaxes(0, 1)]  # before each step: h, or h and c
+    # Behind the four stands c_{t-1}, if there is a c: see lstm_steps. States: before each step.
+    gates = np.empty((length + 1, 4 + cell.n_states - 1, batch, size), x.dtype)
+    states = [seen[..., width:-1], *gates[:, 4:].swapaxes(0, 1)]
     seen[:-1, :, :width] = x.swapaxes(0, 1)
     for nth, state in enumerate(states):
         state[0] = 0 if initial is None else initial[:, nth * size : (nth + 1) * size]
     real = None if mask is None or mask.all() else np.ascontiguousarray(mask.T)[..., None]
-    cell_moments, step, way_back = cell.steps(gates, *states)
-    walk = moments(seen[:-1], gates[:-1, :4], cell_moments)
-    for t, (row, arguments, moment) in enumerate(walk):
+    arrays, step, way_back = cell.steps(gates, *states)
+    walk = by_step(seen[:-1], gates[:-1, :4], by_step(*arrays))
+    for t, (row, arguments, of_step) in enumerate(walk):
         np.matmul(row, halved, out=arguments)
-        step(*moment)
+        step(*of_step)
         if real is not None:
             for state in states:
                 np.copyto(state[t + 1], state[t], where=~real[t])
     output = states[0][-1] if last else states[0][1:].swapaxes(0, 1)
     if real is not None and not last:
-        output = output * mask[..., None]
+        output = np.where(mask[..., None], output, 0)
+    output = output.copy("C")  # the states are needed as they are
 
     def backward(d_output):
         check_d_output(d_output, output)
-        to_x, to_h = (
-            np.ascontiguousarray(matrix[rows].reshape(-1, 4 * size).T) for rows in parts.values()
-        )
+        flat = matrix.reshape(len(matrix), 4 * size)
+        to_x, to_h = (np.ascontiguousarray(flat[rows].T) for rows in parts.values())
         d_states = np.zeros((cell.n_states, batch, size), x.dtype)
         if last:
             d_states[0] = d_output
         d_rows = np.empty((length, batch, 4 * size), x.dtype)
         d_gates = d_rows.reshape(length, batch, 4, size).swapaxes(1, 2)
-        cell_moments, step_back = way_back(d_gates)
+        arrays, step_back = way_back(d_gates)
         d_outputs = [None] * length if last else d_output.swapaxes(0, 1)
-        walk = moments(range(length), d_outputs, d_rows, cell_moments)
-        for t, d_h, d_row, moment in reversed(walk):
+        walk = by_step(range(length), d_outputs, d_rows, by_step(*arrays))
+        for t, d_h, d_row, of_step in reversed(walk):
             if not last:
-                d_states[0] += d_h if real is None else d_h * real[t]
+                d_states[0] += d_h if real is None else np.where(real[t], d_h, 0)
             if real is not None:
-                passed_on = d_states * ~real[t]
-                d_states *= real[t]
-            step_back(d_states, to_h, d_row, *moment)
+                passed_on = np.where(real[t], 0, d_states)
+                d_states[:] = np.where(real[t], d_states, 0)
+            step_back(d_states, to_h, d_row, *of_step)
             if real is not None:
                 d_states += passed_on
         d_rows = d_rows.reshape(length * batch, 4 * size)
-        d_matrix = seen[:-1].reshape(length * batch, len(matrix)).T @ d_rows
+        d_flat = seen[:-1].reshape(length * batch, len(matrix)).T @ d_rows
         d_x = (d_rows @ to_x).reshape(length, batch, width).swapaxes(0, 1)
         d_initial = None if initial is None else np.concatenate(d_states, axis=-1)
-        grads = unstacked(d_matrix.reshape(matrix.shape), params, parts, cell.places)
+        grads = unstacked(d_flat.reshape(matrix.shape), params, parts, cell.places)
         return grads, d_x, d_initial
 
     def steps_of_plain(d_output):
@@ -115,8 +119,8 @@ def through_time(cell, params, x, initial, mask, last):
     return output, backward
 
 
-def moments(*arrays):
-    """What each step has of the arrays."""
+def by_step(*arrays):
+    """What each step has of the arrays: a list of tuples."""
     return list(zip(*arrays, strict=True))
 
 
@@ -125,9 +129,9 @@ def stacked(params, parts, places, n_rows, size):
     matrix = np.zeros((n_rows, 4, size), params["hidden"]["weight"].dtype)
     for name, rows in parts.items():
         weight, bias = params[name]["weight"], params[name]["bias"]
-        matrix[rows, places[name]] = weight.reshape(-1, len(places[name]), size)
+        matrix[rows, places[name]] = weight.reshape(len(weight), len(places[name]), size)
         if bias is not None:
-            matrix[-1, places[name]] += bias.reshape(-1, size)
+            matrix[-1, places[name]] += bias.reshape(len(places[name]), size)
     return matrix
 
 
@@ -144,13 +148,13 @@ def unstacked(d_matrix, params, parts, places):
 
 
 def lstm_steps(gates, h, c):
-    """The moments, a step that makes h and c of the arguments, and the same for the way back.
+    """The arrays of a step, the step, which makes h and c of them, and the same for the way back.
 
     gates (L + 1, 5, B, H): the arguments of o, i, f, g, written over by these; and c, so that i g
     and f c are one product, of [i f] and [g c].
     """
     four, (o, i, f, g) = gates[:-1, :4], gates[:-1, :4].swapaxes(0, 1)
-    half, tanh_c = np.array(0.5, gates.dtype), np.empty_like(o)
+    half, tanh_c = np.array(0.5, gates.dtype), np.empty_like(o)  # 0.5 is converted at every call
     ig, fc = both = np.empty_like(gates[0, :2])
 
     def step(four, oif, i_f, g_c, o, new_c, tanh_c, new_h):
@@ -180,14 +184,17 @@ def lstm_steps(gates, h, c):
             d_c *= f
 
         slopes = slope[:, 0], slope[:, 1:], d_gates[:, 0], d_gates[:, 1:]
-        return moments(f, to_c, *slopes), step_back
+        return (f, to_c, *slopes), step_back
 
     pairs = gates[:-1, 1:3], gates[:-1, 3:]
-    return moments(four, four[:, :3], *pairs, o, c[1:], tanh_c, h[1:]), step, way_back
+    return (four, four[:, :3], *pairs, o, c[1:], tanh_c, h[1:]), step, way_back
 
 
 def gru_steps(gates, h):
-    """The same. gates (L + 1, 4, B, H): the arguments, written over by r, z, n; the last stays."""
+    """The same. gates (L + 1, 4, B, H): the arguments, written over by r, z, n; the last stays.
+
+    The last is what h adds to n, which r multiplies.
+    """
     four, (r, z, n, of_h) = gates[:-1], gates[:-1].swapaxes(0, 1)
     half = np.array(0.5, gates.dtype)
 
@@ -212,12 +219,11 @@ def gru_steps(gates, h):
             d_h *= z
             d_h += d_row @ to_h
 
-        return moments(z, slope, d_gates), step_back
+        return (z, slope, d_gates), step_back
 
-    return moments(four[:, :2], r, z, n, of_h, h[:-1], h[1:]), step, way_back
+    return (four[:, :2], r, z, n, of_h, h[:-1], h[1:]), step, way_back
 
 
-# i, f, g, o of the parameters among o, i, f, g; r, z, n among r, z and what x and what h add to n,
-# as r comes between these two.
+# The four of the LSTM are o, i, f, g; of the GRU r, z, what x adds to n, and what h adds to it.
 LSTM = Cell(plain.lstm, lstm_steps, 2, 3, {"input": (1, 2, 3, 0), "hidden": (1, 2, 3, 0)})
 GRU = Cell(plain.gru, gru_steps, 1, 2, {"input": (0, 1, 2), "hidden": (0, 1, 3)})

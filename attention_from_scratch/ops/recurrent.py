@@ -239,6 +239,9 @@ def check_sequence(params, x, initial, mask, n_gates, n_states):
     check_same_shape(
         "params input weight", params["input"]["weight"], (x.shape[-1], n_gates * size)
     )
+    for name in ("input", "hidden"):
+        if params[name]["bias"] is not None:
+            check_same_shape(f"params {name} bias", params[name]["bias"], (n_gates * size,))
     if initial is not None:
         check_same_shape("initial", initial, (x.shape[0], n_states * size))
     check_mask("mask", mask, x.shape[:2])

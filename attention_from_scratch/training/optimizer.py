@@ -57,7 +57,7 @@ class Adam:
         beta1, beta2 = self.betas
         step = self.lr / (1 - beta1**self.step_count)
         correction = (1 - beta2**self.step_count) ** 0.5
-        pieces = []
+        pieces = []  # of arrays: (param, gradient, mean, square)
 
         def cut(param, *others):
             if others[0].shape != param.shape:
@@ -73,8 +73,8 @@ class Adam:
                 pieces.append([array[start : start + n_rows] for array in arrays])
 
         @np.errstate(**SILENT)
-        def update(part):
-            for param, *_ in part:
+        def take_step(part):
+            for param, *_ in part:  # here, where it still has the shape of a matrix or a bias
                 if self.weight_decay and param.ndim > 1:
                     param -= self.lr * self.weight_decay * param
             params, grads, means, squares = zip(*part, strict=True)
@@ -82,24 +82,24 @@ class Adam:
             mean += (1 - beta1) * (grad - mean)
             square += (1 - beta2) * (grad * grad - square)
             param -= step * mean / (np.sqrt(square) / correction + self.eps)
-            for one, several in ((param, params), (mean, means), (square, squares)):
-                put_back(one, several)
+            if len(part) > 1:
+                put_back(param, params)
+                put_back(mean, means)
+                put_back(square, squares)
 
         tree_map(cut, params, grads, self.mean, self.square)
-        list(parallel(update, together(pieces)))
+        list(parallel(take_step, together(pieces)))
 
 
 def as_one(arrays) -> np.ndarray:
-    """All their numbers in one row; of one array, itself."""
+    """The array itself, if it is the only one; else a copy of all their numbers, in one row."""
     if len(arrays) == 1:
         return arrays[0]
     return np.concatenate([array.reshape(-1) for array in arrays])
 
 
 def put_back(one: np.ndarray, arrays) -> None:
-    """Write what `as_one` made of the arrays, and is changed now, into the arrays."""
-    if len(arrays) == 1:
-        return
+    """Copy the numbers of one row back to the arrays they are of."""
     start = 0
     for array in arrays:
         array[...] = one[start : start + array.size].reshape(array.shape)
@@ -107,12 +107,13 @@ def put_back(one: np.ndarray, arrays) -> None:
 
 
 def together(pieces: list) -> list[list]:
-    """Pieces in their order, in a part as many of one dtype as have `PIECE` numbers at most."""
-    parts, size = [], PIECE
+    """Pieces in their order, in a part as many of like dtypes as have `PIECE` numbers at most."""
+    parts, size, last = [], 0, None
     for piece in pieces:
-        size += piece[0].size
-        if size > PIECE or piece[0].dtype != parts[-1][-1][0].dtype:
+        size, dtypes = size + piece[0].size, [array.dtype for array in piece]
+        if size > PIECE or dtypes != last:
             parts.append([])
+            last = dtypes
             size = piece[0].size
         parts[-1].append(piece)
     return parts

@@ -15,7 +15,7 @@ from attention_from_scratch.fast.dropout import Dropout
 from attention_from_scratch.fast.embedding import sums_by_id
 from attention_from_scratch.fast.linear import by_row
 from attention_from_scratch.models import sasrec
-from attention_from_scratch.tree import tree_leaves
+from attention_from_scratch.tree import tree_leaves, tree_map
 from attention_from_scratch.verify import check_gradients
 
 FASTER = {name for name in ops.__all__ if getattr(fast, name, None) is not getattr(ops, name)}
@@ -513,6 +513,33 @@ def test_a_recurrent_layer_in_time_major_arrays_is_the_layer(op, last, mask, who
 
 
 @pytest.mark.parametrize("op", RECURRENT)
+def test_what_is_done_to_the_output_of_a_recurrent_layer_does_not_reach_its_gradients(op):
+    inputs = recurrent_inputs(op)
+    (output, backward), (_, untouched) = getattr(fast, op)(*inputs), getattr(fast, op)(*inputs)
+    d_output = np.ones_like(output)
+    output *= 0
+    tree_map(np.testing.assert_array_equal, backward(d_output), untouched(d_output))
+
+
+@pytest.mark.parametrize("op", RECURRENT)
+def test_where_there_is_no_event_not_even_nan_comes_back_into_a_recurrent_layer(op):
+    inputs = recurrent_inputs(op)
+    output, backward = getattr(fast, op)(*inputs, mask=STEPS)
+    expected = backward(np.where(STEPS[..., None], 1.0, 0.0) + np.zeros_like(output))
+    found = backward(np.where(STEPS[..., None], 1.0, np.nan) + np.zeros_like(output))
+    tree_map(np.testing.assert_array_equal, found, expected)
+
+
+@pytest.mark.parametrize("op", RECURRENT)
+@pytest.mark.parametrize("which", [ops, fast], ids=["plain", "fast"])
+def test_a_recurrent_bias_of_a_wrong_shape_is_an_error_that_names_it(op, which):
+    params, x, _ = recurrent_inputs(op)
+    params["hidden"]["bias"] = params["hidden"]["bias"].reshape(-1, 1)
+    with pytest.raises(ValueError, match="params hidden bias has shape"):
+        getattr(which, op)(params, x)
+
+
+@pytest.mark.parametrize("op", RECURRENT)
 @pytest.mark.parametrize(("batch", "length"), [(0, 3), (3, 0)])
 def test_a_recurrent_layer_of_nothing_sends_nothing_back(op, batch, length):
     params, x, initial = recurrent_inputs(op, batch=batch, length=length)
@@ -521,6 +548,16 @@ def test_a_recurrent_layer_of_nothing_sends_nothing_back(op, batch, length):
     assert d_x.shape == x.shape
     assert d_initial.shape == initial.shape
     assert all(np.all(leaf == 0) for _, leaf in tree_leaves(grads))
+
+
+@pytest.mark.parametrize("op", RECURRENT)
+def test_a_recurrent_layer_without_units_has_gradients_without_numbers(op):
+    part = {"weight": np.zeros((2, 0)), "bias": np.zeros(0)}
+    params = {"input": part, "hidden": part | {"weight": np.zeros((0, 0))}}
+    output, backward = getattr(fast, op)(params, np.ones((3, 5, 2)))
+    grads, d_x, _ = backward(output)
+    tree_map(np.testing.assert_array_equal, grads, params)
+    assert np.array_equal(d_x, np.zeros((3, 5, 2)))
 
 
 @pytest.mark.parametrize("op", RECURRENT)

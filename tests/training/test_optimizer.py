@@ -153,7 +153,7 @@ def test_a_step_in_pieces_and_side_by_side_is_the_step_in_one_piece(monkeypatch)
             assert (leaf != params[name]).all()
 
 
-@pytest.mark.parametrize("sizes", [[], [3], [20, 1, 2, 20, 7, 7, 7], [1] * 40])
+@pytest.mark.parametrize("sizes", [[], [3], [0], [0, 3], [3, 0], [20, 1, 2, 20, 7, 7, 7], [1] * 40])
 def test_parts_hold_the_pieces_in_order_and_enough_of_them(sizes, monkeypatch):
     monkeypatch.setattr(optimizer, "PIECE", 16)
     parts = optimizer.together([[np.zeros(size)] for size in sizes])
@@ -166,5 +166,6 @@ def test_parts_hold_the_pieces_in_order_and_enough_of_them(sizes, monkeypatch):
 
 
 def test_arrays_of_different_dtypes_are_never_one():
-    parts = optimizer.together([[np.zeros(2, dtype)] for dtype in ("f4", "f4", "f8", "f4")])
-    assert [len(part) for part in parts] == [2, 1, 1]
+    of = {"f": np.zeros(2, np.float32), "d": np.zeros(2)}
+    pieces = [[of[dtype] for dtype in dtypes] for dtypes in ("ff", "ff", "fd", "dd", "ff")]
+    assert [len(part) for part in optimizer.together(pieces)] == [2, 1, 1, 1]
