@@ -154,7 +154,7 @@ def lstm_steps(gates, h, c):
     and f c are one product, of [i f] and [g c].
     """
     four, (o, i, f, g) = gates[:-1, :4], gates[:-1, :4].swapaxes(0, 1)
-    half, tanh_c = np.array(0.5, gates.dtype), np.empty_like(o)  # 0.5 is converted at every call
+    half, tanh_c = np.array(0.5, gates.dtype), np.empty_like(o)  # a bare 0.5 is converted each time
     ig, fc = both = np.empty_like(gates[0, :2])
 
     def step(four, oif, i_f, g_c, o, new_c, tanh_c, new_h):
