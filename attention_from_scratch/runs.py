@@ -34,7 +34,7 @@ OF_MODEL = (
 )
 OF_FIT = (
     *("epochs", "patience", "evaluate_every", "batch_size", "lr", "schedule"),
-    *("pieces", "threads"),
+    *("pieces", "threads", "processes"),
 )
 
 

@@ -91,6 +91,7 @@ def test_train_writes_the_whole_run(shelf):
         "schedule": "constant",
         "pieces": False,
         "threads": 1,
+        "processes": 1,
     }
     assert result["epochs"] == 4
     assert result["interrupted"] is result["diverged"] is False
@@ -672,6 +673,7 @@ MISTAKES = {
     ),
     "batch size 0": (train_with("--batch-size", "0"), "--batch-size: was 0"),
     "threads 0": (train_with("--threads", "0"), "--threads: was 0"),
+    "processes 0": (train_with("--processes", "0"), "--processes: was 0"),
     "max len 0": (train_with("--max-len", "0"), "--max-len: was 0"),
     "negatives 0": (train_with("--loss", "bce", "--negatives", "0"), "--negatives: was 0"),
     "evaluate every 0": (train_with("--evaluate-every", "0"), "--evaluate-every: was 0"),

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from attention_from_scratch.tree import tree_leaves, tree_map, tree_sum
+from attention_from_scratch.tree import Rows, leaves, tree_leaves, tree_map, tree_sum
 
 
 def tree(factor=1.0):
@@ -78,3 +78,38 @@ def test_tree_sum_adds_from_the_first_to_the_last():
     parts = [{"x": np.array([x], np.float32)} for x in (1e8, 1.0, -1e8)]
     assert tree_sum(parts)["x"][0] == 0  # the 1 is lost in 1e8 before that goes away
     assert tree_sum([parts[0], parts[2], parts[1]])["x"][0] == 1
+
+
+# --- gradients of a few rows
+
+FEW = Rows(np.array([1, 4]), np.array([[1.0, 2.0], [3.0, 4.0]]), 6)
+OTHERS = Rows(np.array([0, 4]), np.array([[5.0, 6.0], [7.0, 8.0]]), 6)
+
+
+def test_rows_have_the_shape_and_dtype_of_what_they_stand_for():
+    assert FEW.shape == FEW.dense().shape == (6, 2)
+    assert FEW.dtype == np.float64
+    assert len(FEW) == 6
+    assert FEW.dense().tolist() == [[0, 0], [1, 2], [0, 0], [0, 0], [3, 4], [0, 0]]
+
+
+@pytest.mark.parametrize("part", [slice(0, 6), slice(1, 4), slice(2, 4), slice(4, 9), slice(5, 2)])
+def test_a_part_of_rows_is_that_part_of_the_array(part):
+    np.testing.assert_array_equal(FEW[part].dense(), FEW.dense()[part])
+
+
+def test_rows_times_a_number():
+    np.testing.assert_array_equal((FEW * 0.5).dense(), FEW.dense() / 2)
+
+
+def test_a_sum_of_rows_is_the_sum_of_the_arrays():
+    trees = [{"table": FEW, "bias": np.ones(2)}, {"table": OTHERS, "bias": np.full(2, 3.0)}]
+    total = tree_sum(trees)
+    assert total["table"].ids.tolist() == [0, 1, 4]
+    np.testing.assert_array_equal(total["table"].dense(), FEW.dense() + OTHERS.dense())
+    assert total["bias"].tolist() == [4, 4]
+    assert FEW.rows.tolist() == [[1, 2], [3, 4]]
+
+
+def test_leaves_come_in_the_order_of_the_tree():
+    assert [leaf.shape for leaf in leaves(tree())] == [(2, 3), (3,), (1,), (1,)]

@@ -23,7 +23,8 @@ from attention_from_scratch.models.weights import sasrec_from_torch, sasrec_to_t
 from attention_from_scratch.training import draw_negatives, epoch_batches, pad, shard_pool
 
 FAST_SHARDS = 4  # of a batch at most: fewer, larger ones leave less to the interpreter
-FAST_EVENTS = 1024  # of a shard at least
+FAST_EVENTS = 1024  # of a shard at least, or there are two
+SEVERAL = 8  # times as many items as events to predict: then most rows of the table are not met
 
 
 class SASRec(TrainedRecommender):
@@ -144,7 +145,9 @@ class SASRec(TrainedRecommender):
             return sasrec.catalogue_loss(params, shard.ids, shard.targets, **settings)
         length, n_negatives = shard.ids.shape[1], self.config["n_negatives"]
         negatives = draw_negatives(shard.histories, length, n_negatives, self.n_items, rng)
-        return sasrec.sampled_loss(params, shard.ids, shard.targets, negatives, **settings)
+        few = self.config["fast"] and self.n_items > SEVERAL * total
+        of_items = sasrec.sampled_loss_of_few if few else sasrec.sampled_loss
+        return of_items(params, shard.ids, shard.targets, negatives, **settings)
 
     @property
     def settings(self) -> dict:

@@ -18,7 +18,7 @@ from attention_from_scratch.models.transformer import (
     only_real,
     transformer_encoder,
 )
-from attention_from_scratch.tree import Tree
+from attention_from_scratch.tree import Rows, Tree
 
 EPS = 1e-8  # of the layer norms, as in the authors' code
 
@@ -236,13 +236,35 @@ def sampled_loss(params: Tree, ids, targets, negatives, *, total=None, ops=plain
 
     def backward(d_output=1.0):
         d_logits, _ = back_loss(d_output / total)
-        d_products = d_logits[..., None]  # (N, 1 + K, 1)
-        d_query = (d_products * vectors).sum(axis=1)  # (N, D)
+        d_query = np.einsum("nk,nkd->nd", d_logits, vectors)
         grads = back_encode(scatter(d_query, wanted, hidden))
-        grads["items"] += back_vectors(d_products * query)
+        grads["items"] += back_vectors(d_logits[..., None] * query)
         return grads
 
     return loss / total, backward
+
+
+def sampled_loss_of_few(params: Tree, ids, targets, negatives, **settings):
+    """`sampled_loss`, with a table of only the items that occur; their gradient comes as `Rows`.
+
+    They are numbered anew, in their order. Where a batch meets few of a large catalogue, an array
+    as large as the catalogue is what would take the time.
+    """
+    items = params["items"]
+    occurs = np.zeros(len(items), bool)
+    occurs[0] = True
+    for some in (ids, targets, negatives):
+        occurs[some] = True
+    few, number = np.flatnonzero(occurs), np.cumsum(occurs) - 1
+    loss, back_loss = sampled_loss(
+        params | {"items": items[few]}, number[ids], number[targets], number[negatives], **settings
+    )
+
+    def backward(d_output=1.0):
+        grads = back_loss(d_output)
+        return grads | {"items": Rows(few, grads["items"], len(items))}
+
+    return loss, backward
 
 
 def scatter(rows, where, like):

@@ -97,6 +97,7 @@ class TrainedRecommender(Recommender):
         clip: float | None = None,
         schedule: str = "constant",
         threads: int | None = None,
+        processes: int = 1,
         progress: bool | None = None,
     ) -> "TrainedRecommender":
         """Train from fresh parameters; keep those of the best epoch.
@@ -131,6 +132,9 @@ class TrainedRecommender(Recommender):
             Of `Adam` and `clip_gradients`.
         schedule : "constant" or "cosine"
             Whether lr stays, or falls along a half wave to 0 over the epochs.
+        processes : int
+            More than 1: so many processes compute each step, in place of threads; the result is the
+            same, and small steps are faster. Where the system can fork (Linux, macOS).
         epochs, evaluate_every, threads, progress
             As in `train`.
         """
@@ -173,6 +177,7 @@ class TrainedRecommender(Recommender):
             schedule=schedule,
             seed=self.config["seed"],
             threads=threads,
+            processes=processes,
             progress=progress,
         )
         self.params, self.item_counts, self.history = result.params, item_counts, result.history

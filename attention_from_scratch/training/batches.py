@@ -39,10 +39,10 @@ def pad(sequences: list[np.ndarray], max_len: int, *, full: bool = False) -> np.
     (len(sequences), L) of int64, 1 <= L <= max_len
     """
     width = max_len if full else max([1, *(min(len(s), max_len) for s in sequences)])
+    recent = [sequence[-width:] for sequence in sequences]
+    lengths = np.array([len(sequence) for sequence in recent], int)
     padded = np.zeros((len(sequences), width), np.int64)
-    for row, sequence in zip(padded, sequences, strict=True):
-        recent = sequence[-width:]
-        row[width - len(recent) :] = recent
+    padded[np.arange(width) >= width - lengths[:, None]] = np.concatenate([[], *recent])
     return padded
 
 
@@ -93,7 +93,7 @@ def epoch_batches(
     Users are shuffled and cut into batches of `batch_size`. Inside a batch they are sorted by
     length, which changes nothing in the batch's mean, and cut into shards of like length, which
     leaves little padding to compute. `full` pads to `max_len`, for a model to which it matters.
-    There are fewer shards where they would have fewer than `least` events.
+    There are fewer shards where they would have fewer than `least` events, but two of like size.
 
     With a `pool` of several batches, users are sorted by length before the pool is cut into its
     batches, which are then shuffled. There is less padding still, but users of like length now
@@ -204,8 +204,19 @@ def shuffled_parts(
         batches = [members[at : at + batch_size] for at in range(0, len(members), batch_size)]
         for place in rng.permutation(len(batches)) if len(batches) > 1 else range(len(batches)):
             batch = batches[place]
-            enough = max(1, int(lengths[batch].sum()) // least) if least else n_shards
-            yield [part for part in np.array_split(batch, min(n_shards, enough)) if len(part)]
+            enough = int(lengths[batch].sum()) // least if least else n_shards
+            if enough < 2 <= n_shards:
+                parts = np.split(batch, [middle(lengths[batch] - 1)])  # the last is a target
+            else:
+                parts = np.array_split(batch, min(n_shards, enough))
+            yield [part for part in parts if len(part)]
+
+
+def middle(widths) -> int:
+    """Where to cut rows of ascending width into two tables of about the same size."""
+    before = np.arange(len(widths))
+    narrow, wide = before * np.append(0, widths[:-1]), (len(widths) - before) * widths[-1]
+    return int(np.argmin(np.maximum(narrow, wide)))
 
 
 def rows_of(columns: Columns | None, users) -> Columns:

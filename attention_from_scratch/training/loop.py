@@ -2,16 +2,19 @@
 
 import math
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
 from attention_from_scratch.training.checks import SILENT, check_integer, check_positive
-from attention_from_scratch.training.optimizer import SCHEDULES, Adam, clip_gradients
-from attention_from_scratch.training.streams import stream
+from attention_from_scratch.training.optimizer import SCHEDULES, Adam
+from attention_from_scratch.training.processes import Common, check_processes, crew
+from attention_from_scratch.training.steps import alone, together
 from attention_from_scratch.training.threads import shard_pool
-from attention_from_scratch.tree import Tree, tree_leaves, tree_map, tree_sum
+from attention_from_scratch.tree import Tree, tree_leaves, tree_map
 
 
 @dataclass
@@ -50,13 +53,14 @@ def train(
     schedule: str = "constant",
     seed: int = 0,
     threads: int | None = None,
+    processes: int = 1,
     progress: bool | None = None,
 ) -> Training:
     """Minimise a loss by stochastic gradient descent over sharded batches.
 
     Parameters
     ----------
-    loss, params, batches, optimizer, clip, schedule, seed
+    loss, params, batches, optimizer, clip, schedule, seed, processes
         As in `descend`; `params` are not changed.
     evaluate : params -> {metric: value} or None
         Called every `evaluate_every` epochs and after the last. The parameters that are best by
@@ -75,17 +79,19 @@ def train(
     from tqdm import tqdm  # here, so that importing the package stays fast
 
     check_settings(epochs, evaluate_every, patience, clip, schedule)
+    check_processes(processes)
     params = tree_map(np.copy, params)
     result, disable = Training(params), None if progress is None else not progress
     with shard_pool(threads) as parallel, tqdm(total=epochs, unit="epoch", disable=disable) as bar:
+        steps = descend(
+            *(loss, params, batches, optimizer, parallel),
+            epochs=epochs,
+            clip=clip,
+            schedule=schedule,
+            seed=seed,
+            processes=processes,
+        )
         try:
-            steps = descend(
-                *(loss, params, batches, optimizer, parallel),
-                epochs=epochs,
-                clip=clip,
-                schedule=schedule,
-                seed=seed,
-            )
             for epoch, (row, count) in enumerate(steps, 1):
                 result.history.append(row)
                 if result.best == -math.inf:  # nothing evaluated yet
@@ -106,6 +112,8 @@ def train(
             if result.best == -math.inf:
                 raise
             result.diverged = True
+        finally:
+            steps.close()
     return result
 
 
@@ -132,6 +140,7 @@ def descend(
     clip: float | None = None,
     schedule: str = "constant",
     seed: int,
+    processes: int = 1,
 ) -> Iterator[tuple[dict, int]]:
     """Take the steps of each epoch, in place; then yield its row and its number of targets.
 
@@ -139,7 +148,8 @@ def descend(
     ----------
     loss : (params, shard, rng=Generator, total=int) -> (value, backward)
         The sum of the shard's losses divided by `total`, the number of targets in the batch;
-        `backward()` gives a tree like params. Draws come from rng, keyed by (seed, step, shard).
+        `backward()` gives a tree like params, in which `Rows` may stand for an array. Draws come
+        from rng, keyed by (seed, step, shard).
     params : tree of arrays
         Where to start.
     batches : epoch (from 1) -> iterable of batches
@@ -152,25 +162,47 @@ def descend(
         Keep the optimizer's lr, or let it fall from epoch to epoch, along a half wave that would
         reach 0 after the last.
     seed : int
-        A seed gives the same model bit for bit on one machine, on any number of threads.
+        A seed gives the same model bit for bit on one machine, on any number of threads or
+        processes.
+    processes : int
+        More than 1: so many processes take the steps, each on one thread, and the moments of
+        `optimizer` stay as they are.
 
     Raises
     ------
     FloatingPointError
         When the loss or a parameter is no longer a number.
     """
+    through = partial(walk, batches=batches, epochs=epochs, schedule=schedule)
+    if processes == 1:
+        step_of = partial(alone, loss, params, optimizer, parallel, clip, seed)
+        yield from through(step_of, params, optimizer)
+        return
+    common = Common(params)
+
+    def rows_of(member):
+        part = optimizer.part(member.share)
+        step_of = partial(together, member, common, loss, part, clip, seed)
+        return through(step_of, common.params, part)
+
+    with crew(processes, lambda member: deque(rows_of(member), maxlen=0)) as first:
+        for row in rows_of(first):
+            tree_map(np.copyto, params, common.params)
+            yield row
+
+
+def walk(step_of, params, optimizer, *, batches, epochs, schedule):
+    """Go through the epochs, and yield as `descend` does; `step_of` is one of `steps`."""
     step, lr = 0, optimizer.lr
     for epoch in range(1, epochs + 1):
         optimizer.lr = lr * SCHEDULES[schedule]((epoch - 1) / epochs)
         start, losses, counts = time.perf_counter(), [], []
         for shards in batches(epoch):
-            value, grads, count = batch_gradients(loss, params, shards, parallel, seed, step)
+            value, count, update = step_of(shards, step)
             if not math.isfinite(value):
                 raise divergence(f"the loss became {value}", epoch)
             with np.errstate(**SILENT):
-                if clip is not None:
-                    grads, _ = clip_gradients(grads, clip)
-                optimizer.update(params, grads, parallel)
+                update()
             losses.append(value)
             counts.append(count)
             step += 1
@@ -184,24 +216,6 @@ def descend(
 def divergence(what, epoch: int) -> FloatingPointError:
     """The error of a training whose numbers have left the numbers."""
     return FloatingPointError(f"{what} in epoch {epoch}; a smaller lr may help")
-
-
-def batch_gradients(loss, params, shards, parallel, seed, step):
-    """Loss, gradients and count of one batch: its shards side by side, summed in their order."""
-    total = sum(shard.count for shard in shards)
-
-    def run(numbered):
-        index, shard = numbered
-        rng = stream(seed, "shard", step, index)
-        with np.errstate(**SILENT):
-            value, backward = loss(params, shard, rng=rng, total=total)
-            return float(value), backward()
-
-    # The last shard is the longest: begun first, it is not what the others wait for at the end.
-    found = list(parallel(run, reversed(list(enumerate(shards)))))
-    values, grads = zip(*reversed(found), strict=True)
-    with np.errstate(**SILENT):
-        return sum(values), tree_sum(grads) if len(grads) > 1 else grads[0], total
 
 
 def measured(evaluate, params, metric, epoch) -> dict:

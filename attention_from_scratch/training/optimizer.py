@@ -1,12 +1,13 @@
 """Adam, and a bound on the size of a step."""
 
+import copy
 import math
 from collections.abc import Callable
 
 import numpy as np
 
 from attention_from_scratch.training.checks import SILENT, check_positive
-from attention_from_scratch.tree import Tree, tree_leaves, tree_map
+from attention_from_scratch.tree import Rows, Tree, leaves, tree_leaves, tree_map
 
 # Share of the training that is over -> what lr is multiplied by.
 SCHEDULES = {
@@ -47,11 +48,20 @@ class Adam:
         self.mean = tree_map(np.zeros_like, params)
         self.square = tree_map(np.zeros_like, params)
 
+    def part(self, share: Callable[[list], list]) -> "Adam":
+        """The same for some of the arrays, or of their rows: those that are taken of a list."""
+        part = copy.copy(self)
+        part.mean, part.square = (
+            [array.copy() for array in share(leaves(tree))] for tree in (self.mean, self.square)
+        )
+        return part
+
     def update(self, params: Tree, grads: Tree, parallel: Callable = map) -> None:
         """Take one step. Writes into the arrays of `params`: it owns the model while it trains.
 
         Every number is by itself, so large arrays are taken some rows at a time, while these are in
         the cache, and small ones as one; such parts go side by side by the map of `shard_pool`.
+        Where the gradient is `Rows`, two of the six passes over a large table are spared.
         """
         self.step_count += 1
         beta1, beta2 = self.betas
@@ -79,8 +89,14 @@ class Adam:
                     param -= self.lr * self.weight_decay * param
             params, grads, means, squares = zip(*part, strict=True)
             param, grad, mean, square = map(as_one, (params, grads, means, squares))
-            mean += (1 - beta1) * (grad - mean)
-            square += (1 - beta2) * (grad * grad - square)
+            if isinstance(grad, Rows):
+                mean *= beta1
+                square *= beta2
+                mean[grad.ids] += (1 - beta1) * grad.rows
+                square[grad.ids] += (1 - beta2) * grad.rows * grad.rows
+            else:
+                mean += (1 - beta1) * (grad - mean)
+                square += (1 - beta2) * (grad * grad - square)
             param -= step * mean / (np.sqrt(square) / correction + self.eps)
             if len(part) > 1:
                 put_back(param, params)
@@ -107,13 +123,16 @@ def put_back(one: np.ndarray, arrays) -> None:
 
 
 def together(pieces: list) -> list[list]:
-    """Pieces in their order, in a part as many of like dtypes as have `PIECE` numbers at most."""
+    """Pieces in their order, in a part as many of like dtypes as have `PIECE` numbers at most.
+
+    `Rows` have a part of their own.
+    """
     parts, size, last = [], 0, None
     for piece in pieces:
-        size, dtypes = size + piece[0].size, [array.dtype for array in piece]
-        if size > PIECE or dtypes != last:
+        size, kinds = size + piece[0].size, [(type(array), array.dtype) for array in piece]
+        if size > PIECE or kinds != last or Rows in [kind for kind, _ in kinds]:
             parts.append([])
-            last = dtypes
+            last = kinds
             size = piece[0].size
         parts[-1].append(piece)
     return parts
@@ -124,7 +143,8 @@ def clip_gradients(grads: Tree, max_norm: float) -> tuple[Tree, float]:
 
     Returns the gradients and the norm they had. The direction stays (Pascanu et al. 2013).
     """
-    squares = (np.square(leaf, dtype=np.float64).sum() for _, leaf in tree_leaves(grads))
+    leaves = (leaf.rows if isinstance(leaf, Rows) else leaf for _, leaf in tree_leaves(grads))
+    squares = (np.square(leaf, dtype=np.float64).sum() for leaf in leaves)
     norm = float(np.sqrt(sum(squares)))
     if norm <= max_norm:
         return grads, norm

@@ -69,13 +69,16 @@ def parse(arguments: list[str] | None) -> tuple[argparse.Namespace, argparse.Arg
         help="the folder with ml-1m.txt and games.txt (%(default)s)",
     )
     parser.add_argument("--threads", type=int, help="all cores if not given; changes no result")
+    parser.add_argument(
+        "--processes", type=int, default=1, help="in place of threads; changes no result"
+    )
     add_places(parser, RESULTS, QUICK_RESULTS)
     add_redraw(parser)
     options = parser.parse_args(arguments)
     if (options.dataset, options.protocol) not in RECIPES:
         known = ", ".join(" ".join(pair) for pair in RECIPES)
         parser.error(f"there is no {options.dataset} {options.protocol}, but there are {known}")
-    for name, least in {"seed": 0, "threads": 1}.items():
+    for name, least in {"seed": 0, "threads": 1, "processes": 1}.items():
         value = getattr(options, name)
         if value is not None and value < least:
             parser.error(f"--{name} was {value}, but must be an integer from {least} on")
@@ -93,7 +96,7 @@ def jobs(data: Interactions, folder: Path, options):
             options.protocol,
             seed,
             settings(RECIPES[options.dataset, options.protocol], quick=options.quick),
-            options.threads,
+            {"threads": options.threads, "processes": options.processes},
         )
         yield folder / f"seed{seed}.json", make
 

@@ -65,9 +65,15 @@ def table(recipe: Recipe, results: list[dict]) -> str:
 def seeds(results: list[dict]) -> str:
     """How many, and how long one took: the mean of those on the most cores."""
     number = "one seed" if len(results) == 1 else f"{len(results)} seeds"
-    cores = max(result["threads"] for result in results)
-    seconds = mean(result["seconds"] for result in results if result["threads"] == cores)
+    cores = max(map(cores_of, results))
+    seconds = mean(result["seconds"] for result in results if cores_of(result) == cores)
     return f"{number}, {seconds:,.0f} s on {cores} core{'s' * (cores > 1)}"
+
+
+def cores_of(result: dict) -> int:
+    """On how many it was made: as many as there were processes, or threads."""
+    processes = result.get("processes", 1)
+    return result["threads"] if processes == 1 else processes
 
 
 def reading(recipe: Recipe, results: list[dict]) -> str:
@@ -105,7 +111,7 @@ def made(recipe: Recipe, results: list[dict]) -> str:
             f"{max(row.get('NDCG@10', 0) for row in result['history']):.4f}",
             f"{result['seconds']:,.0f} s",
             f"{result['seconds_in_steps'] / result['epochs']:.1f} s",
-            str(result["threads"]),
+            str(cores_of(result)),
         ]
         for result in results
     ]

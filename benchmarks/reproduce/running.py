@@ -14,15 +14,15 @@ DRAWS = 5  # of negatives, of the test events; validation has a draw of its own
 VALIDATION_DRAW = 100
 
 
-def run(split: Split, n_items: int, protocol: str, seed: int, settings: dict, threads) -> dict:
-    """What goes into the file of a run."""
+def run(split: Split, n_items: int, protocol: str, seed: int, settings: dict, cores: dict) -> dict:
+    """What goes into the file of a run; `cores` are the `threads` and `processes` of `fit`."""
     model = SASRec(n_items, **settings["model"], seed=seed, fast=True)
     start = time.perf_counter()
     model.fit(
         split.train,
         validation=split.validation,
         protocol=validation_protocol(protocol, split),
-        threads=threads,
+        **cores,
         **settings["fit"],
     )
     seconds = time.perf_counter() - start
@@ -32,7 +32,8 @@ def run(split: Split, n_items: int, protocol: str, seed: int, settings: dict, th
         "seed": seed,
         "best_epoch": model.best_epoch,
         "epochs": len(model.history),
-        "threads": threads or available_cores(),
+        "threads": cores["threads"] or available_cores(),
+        "processes": cores["processes"],
         "seconds": round(seconds, 1),
         "seconds_in_steps": round(sum(row["seconds"] for row in model.history), 1),
         "numpy": np.__version__,

@@ -11,7 +11,7 @@ from benchmarks.speed.rankers import histories_of
 
 EPOCHS = "benchmarks.speed.epochs"
 ROUNDS = {False: 5, True: 1}
-OURS, UNPOOLED = "ours", "ours, batches not pooled"
+OURS, THREADS, UNPOOLED = "ours", "ours, threads", "ours, batches not pooled"
 NAIVE = "PyTorch, padded"
 FILES = {
     "games": {"length": 50, "dim": 50, "dropout": 0.5},
@@ -67,10 +67,11 @@ class Epoch:
             "cross-entropy against one negative, Adam, float32. *Pooled*: users are shuffled, "
             f"{POOL} batches of them sorted by length, cut into batches, and these shuffled; each "
             "batch, or shard of it, is as wide as its longest history. *Padded*: every batch is as "
-            "wide as the model allows. Making the batches counts. PyTorch is spared two things: "
-            "padding is not hidden from attention, and negatives are drawn without a look at what "
-            "the user has seen. JAX, which compiles anew for every width, takes no part. Seconds: "
-            "median (quartiles) over the rounds; the ratio is taken round by round."
+            "wide as the model allows. Ours are processes that share each step "
+            "(`fit(processes=...)`), or threads. Making the batches counts. PyTorch is spared two "
+            "things: padding is not hidden from attention, and negatives are drawn without a look "
+            "at what the user has seen. JAX, which compiles anew for every width, takes no part. "
+            "Seconds: median (quartiles) over the rounds; the ratio is taken round by round."
         )
 
     def figure(self, result: dict):
@@ -100,8 +101,9 @@ def contenders(data: str, settings: dict, quick: bool) -> dict[str, Contender]:
         for shards in SHARDS
     }
     return {
-        OURS: of("ours"),
-        UNPOOLED: of("ours", pool=1),
+        OURS: of("ours", processes=available_cores()),
+        THREADS: of("ours"),
+        UNPOOLED: of("ours", processes=available_cores(), pool=1),
         NAIVE: of("torch", pool=1, full=True),
         "PyTorch, pooled": of("torch"),
         "PyTorch, pooled, compiled": of("torch", compiled=True),

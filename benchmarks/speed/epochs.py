@@ -14,8 +14,8 @@ from benchmarks.speed.rankers import histories_of
 BATCH, POOL = 128, 16
 
 
-def ours(*, data, length, dim, dropout, threads, pool=POOL, users=None):
-    """SASRec of the fast ops, as `fit` trains it."""
+def ours(*, data, length, dim, dropout, threads, processes=1, pool=POOL, users=None):
+    """SASRec of the fast ops, as `fit` trains it; that processes are forked counts."""
     from attention_from_scratch.models import SASRec
     from attention_from_scratch.training import Adam
     from attention_from_scratch.training.loop import descend
@@ -26,10 +26,13 @@ def ours(*, data, length, dim, dropout, threads, pool=POOL, users=None):
     batches = partial(model.batches, histories, BATCH, context={}, wanted=None, pool=pool)
     optimizer = Adam(params, lr=LR, betas=BETAS)
 
-    def run(stack=stack):
-        list(descend(model.loss, params, batches, optimizer, parallel, epochs=1, seed=0))
+    settings = {"epochs": 1, "seed": 0, "processes": processes}
 
-    return run, f"NumPy {np.__version__}, {threads} threads"
+    def run(stack=stack):
+        list(descend(model.loss, params, batches, optimizer, parallel, **settings))
+
+    cores = f"{threads} threads" if processes == 1 else f"{processes} processes"
+    return run, f"NumPy {np.__version__}, {cores}"
 
 
 def torch(

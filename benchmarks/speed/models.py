@@ -30,7 +30,7 @@ def ours(*, loss, dropout, attention_dropout, threads, shard, plain=False, shape
     from attention_from_scratch.models import sasrec
     from attention_from_scratch.training import Adam
     from attention_from_scratch.training.batches import Shard
-    from attention_from_scratch.training.loop import batch_gradients
+    from attention_from_scratch.training.steps import batch_gradients
     from attention_from_scratch.training.threads import shard_pool
 
     sizes = {name: shape[name] for name in ("n_items", "dim", "n_blocks")}

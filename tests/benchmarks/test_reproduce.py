@@ -64,15 +64,16 @@ def test_a_seed_that_is_there_is_not_run_again_and_others_are(data, monkeypatch)
     assert ran == [1, 0, 2]
 
 
-def test_the_number_of_threads_changes_no_result(data):
-    for threads in "12":
-        places = ["--data", str(data), "--out", str(data / f"out{threads}")]
-        numbers = ["--seed", "0", "--threads", threads]
-        reproduce.main(["ml-1m", "catalogue", "--quick", *numbers, *places])
-    found = [
-        json.loads((data / f"out{n}" / "ml-1m-catalogue" / "seed0.json").read_text()) for n in "12"
-    ]
-    assert found[0]["test"] == found[1]["test"]
+def test_the_number_of_threads_or_processes_changes_no_result(data):
+    found = []
+    for number, cores in enumerate((["--threads", "1"], ["--threads", "2"], ["--processes", "2"])):
+        out = data / f"out{number}"
+        places = ["--data", str(data), "--out", str(out)]
+        reproduce.main(["ml-1m", "catalogue", "--quick", "--seed", "0", *cores, *places])
+        found.append(json.loads((out / "ml-1m-catalogue" / "seed0.json").read_text()))
+        page = (out / "ml-1m-catalogue.md").read_text()
+        assert f"on {min(number + 1, 2)} core" in page
+    assert found[0]["test"] == found[1]["test"] == found[2]["test"]
 
 
 def test_a_result_of_other_settings_is_an_error_and_stays(data, monkeypatch, capsys):
@@ -94,6 +95,7 @@ def test_a_mistake_at_the_shell_is_one_line(tmp_path, capsys):
         ["ml-2m", "sampled", *out],
         ["games", "sampled", "--seed", "-1", *out],
         ["games", "sampled", "--threads", "0", *out],
+        ["games", "sampled", "--processes", "0", *out],
         ["games", "sampled", "--data", str(tmp_path / "none"), *out],
         ["games", "sampled", "--redraw", *out],
     ):
@@ -135,7 +137,7 @@ def test_the_epoch_is_chosen_by_the_validation_event_with_a_draw_of_its_own(data
     monkeypatch.setattr(running, "SASRec", Model)
     monkeypatch.setattr(running, "tested", lambda *found: {})
     split = running.Split([np.array([1])], np.array([2]), np.array([3]))
-    running.run(split, 3, "sampled", 0, {"model": {}, "fit": {}}, 1)
+    running.run(split, 3, "sampled", 0, {"model": {}, "fit": {}}, {"threads": 1, "processes": 1})
     assert seen[0][0] is split.train
     assert seen[0][1] is split.validation
     assert running.VALIDATION_DRAW not in range(running.DRAWS)

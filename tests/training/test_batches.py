@@ -80,10 +80,10 @@ def test_a_batch_is_cut_into_at_most_n_shards_and_none_is_empty(n_shards):
         assert max(sizes) - min(sizes) <= 1
 
 
-def test_there_are_fewer_shards_where_they_would_be_small():
+def test_there_are_fewer_shards_where_they_would_be_small_but_two():
     for batch in batches_of(n_shards=4, batch_size=7, least=40):
         events = sum(min(len(history), 13) for shard in batch for history in shard.histories)
-        assert len(batch) == min(4, max(1, events // 40))
+        assert len(batch) == min(4, max(2, events // 40))
         assert sum(len(shard.ids) for shard in batch) == len(users_of(batch))
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from attention_from_scratch.training import Adam, train
-from attention_from_scratch.training.loop import batch_gradients
+from attention_from_scratch.training.steps import batch_gradients
 from attention_from_scratch.training.streams import stream
 from attention_from_scratch.tree import tree_leaves
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from attention_from_scratch.training import Adam, clip_gradients, optimizer, shard_pool
-from attention_from_scratch.tree import tree_leaves, tree_map
+from attention_from_scratch.tree import Rows, tree_leaves, tree_map
 
 
 def test_the_first_steps_are_those_computed_by_hand():
@@ -169,3 +169,40 @@ def test_arrays_of_different_dtypes_are_never_one():
     of = {"f": np.zeros(2, np.float32), "d": np.zeros(2)}
     pieces = [[of[dtype] for dtype in dtypes] for dtypes in ("ff", "ff", "fd", "dd", "ff")]
     assert [len(part) for part in optimizer.together(pieces)] == [2, 1, 1, 1]
+
+
+@pytest.mark.parametrize("piece", [2**17, 16])
+def test_a_step_with_rows_is_the_step_with_the_array_they_stand_for(piece, monkeypatch):
+    monkeypatch.setattr(optimizer, "PIECE", piece)
+    rng = np.random.default_rng(0)
+    start = {"table": rng.normal(size=(50, 3)), "bias": rng.normal(size=7)}
+    few, dense = (tree_map(np.copy, start) for _ in "ab")
+    of_few, of_dense = (Adam(start, weight_decay=0.1) for _ in "ab")
+    for ids in ([3, 17, 49], [0, 17], []):
+        rows = Rows(np.array(ids, int), rng.normal(size=(len(ids), 3)), 50)
+        bias = rng.normal(size=7)
+        of_few.update(few, {"table": rows, "bias": bias})
+        of_dense.update(dense, {"table": rows.dense(), "bias": bias})
+    for found, expected in ((few, dense), (of_few.mean, of_dense.mean)):
+        np.testing.assert_allclose(found["table"], expected["table"], rtol=1e-13, atol=1e-16)
+        np.testing.assert_array_equal(found["bias"], expected["bias"])
+    np.testing.assert_allclose(of_few.square["table"], of_dense.square["table"], rtol=1e-13)
+
+
+def test_rows_are_clipped_as_the_array_they_stand_for():
+    rows = Rows(np.array([2]), np.array([[3.0, -4.0]]), 5)
+    clipped, norm = clip_gradients({"w": rows}, 1.0)
+    assert norm == 5.0
+    expected, _ = clip_gradients({"w": rows.dense()}, 1.0)
+    np.testing.assert_array_equal(clipped["w"].dense(), expected["w"])
+
+
+def test_a_part_of_an_optimizer_has_its_settings_and_a_copy_of_its_moments():
+    adam = Adam({"a": np.ones((4, 2)), "b": np.ones(3)}, lr=0.3, weight_decay=0.2)
+    adam.update({"a": np.ones((4, 2)), "b": np.ones(3)}, {"a": np.ones((4, 2)), "b": np.ones(3)})
+    part = adam.part(lambda arrays: [arrays[0][1:3]])
+    assert (part.lr, part.weight_decay, part.step_count) == (0.3, 0.2, 1)
+    np.testing.assert_array_equal(part.mean[0], adam.mean["a"][1:3])
+    part.update([np.ones((2, 2))], [np.ones((2, 2))])
+    assert adam.step_count == 1
+    assert len(np.unique(adam.mean["a"])) == 1
