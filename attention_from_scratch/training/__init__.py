@@ -1,4 +1,4 @@
-"""Training: optimiser, batches, loop, checkpoint, threads. Handed a loss, it knows no model."""
+"""Training: Adam, batches, loop, checkpoint, threads, processes. Given a loss; knows no model."""
 
 from attention_from_scratch.training.batches import (
     Shard,

@@ -29,7 +29,7 @@ from attention_from_scratch.training.checks import check_integer
 from attention_from_scratch.tree import Rows, Tree, leaves, tree_map
 
 MAX_SHARDS = 8  # of a batch
-LARGE = 2**15  # numbers; larger arrays are divided by rows, smaller ones go to one process each
+LARGE = 2**15  # numbers: the rows of larger arrays are divided, a smaller one goes to one process
 
 
 def check_processes(processes: int) -> int:
@@ -49,9 +49,9 @@ class Member:
     def __init__(self, rank: int, size: int, pipes: list[Connection]):
         self.rank, self.size, self.pipes = rank, size, pipes
 
-    def computes(self, index: int) -> bool:
-        """Whether this shard is its own: they are dealt forth and back, as the last are longest."""
-        place = index % (2 * self.size)
+    def computes(self, index: int, n_shards: int) -> bool:
+        """Whether a shard is its own: they are dealt forth and back, from the last, the longest."""
+        place = (n_shards - 1 - index) % (2 * self.size)
         return self.rank == min(place, 2 * self.size - 1 - place)
 
     def share(self, arrays: list) -> list:
@@ -71,15 +71,20 @@ class Member:
             self.pipes[0].send(None)
             self.pipes[0].recv()
             return
-        try:
-            errors = [pipe.recv() for pipe in self.pipes]
-            for pipe in self.pipes:
-                pipe.send(None)
-        except (EOFError, OSError):
-            raise RuntimeError("a process of the training has ended before the others") from None
-        for error in errors:
+        for pipe in self.pipes:
+            error = heard(pipe)
             if error is not None:
                 raise error
+        for pipe in self.pipes:
+            pipe.send(None)
+
+
+def heard(pipe: Connection) -> Exception | None:
+    """What went wrong in the process at the other end; None: it is there to meet the first."""
+    try:
+        return pipe.recv()
+    except (EOFError, OSError):
+        return ChildProcessError("a process of the training has ended before the others")
 
 
 @contextmanager
@@ -92,12 +97,13 @@ def crew(size: int, work: Callable[[Member], None]) -> Iterator[Member]:
     pipes, processes = [], []
 
     def run(rank, pipe):
-        for of_the_first in pipes:
-            of_the_first.close()
+        for end in pipes:  # the first's: when it has gone, reading from it must fail
+            end.close()
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the first
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         try:
             work(Member(rank, size, [pipe]))
-        except EOFError:  # the first is gone
+        except (EOFError, ConnectionError):  # the first is gone
             pass
         except Exception as error:
             pipe.send(error)

@@ -34,7 +34,7 @@ def together(member, common, loss, optimizer, clip, seed, shards, step):
         )
     total = sum(shard.count for shard in shards)
     for index, shard in enumerate(shards):
-        if member.computes(index):
+        if member.computes(index, len(shards)):
             found = shard_gradients(loss, common.params, shard, total, seed, step, index)
             common.put(index, *found)
     member.meet()

@@ -8,7 +8,7 @@ import pytest
 from attention_from_scratch import fast
 from attention_from_scratch import ops as plain
 from attention_from_scratch.models import sasrec
-from attention_from_scratch.tree import tree_leaves, tree_map, tree_sum
+from attention_from_scratch.tree import Rows, tree_leaves, tree_map, tree_sum
 from attention_from_scratch.verify import assert_gradients
 
 
@@ -213,3 +213,23 @@ def test_counted_from_the_start_more_zeros_on_the_left_change_nothing(params, se
     narrow, _ = sasrec.encode(params, histories, **settings)
     wide, _ = sasrec.encode(params, np.pad(histories, ((0, 0), (2, 0))), **settings)
     np.testing.assert_allclose(wide[:, 2:], narrow, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("ops", [plain, fast], ids=["plain", "fast"])
+def test_a_loss_with_a_table_of_the_items_that_occur_is_the_loss_bit_for_bit(ops):
+    rng = np.random.default_rng(0)
+    params = sasrec.init_params(rng, n_items=90, max_len=5, dim=8, n_blocks=1)
+    ids, targets = rng.integers(1, 91, (2, 4, 5))
+    ids[0, :2] = targets[0, :2] = targets[1, 3] = 0
+    arguments = params, ids, targets, rng.integers(1, 91, (4, 5, 2))
+    settings = {"n_heads": 2, "dropout_p": 0.5, "total": 9, "ops": ops}
+    of_all, back_all = sasrec.sampled_loss(*arguments, **settings, rng=np.random.default_rng(1))
+    of_few, back_few = sasrec.sampled_loss_of_few(
+        *arguments, **settings, rng=np.random.default_rng(1)
+    )
+    assert of_few == of_all
+    for _ in "ab":
+        grads, few = back_all(0.7), back_few(0.7)
+        assert isinstance(few["items"], Rows)
+        assert len(few["items"].ids) < 60
+        assert_trees_close(few | {"items": few["items"].dense()}, grads, atol=0)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from attention_from_scratch.training import cut_batches, epoch_batches, pad, shard_of
-from attention_from_scratch.training.batches import draw_cuts
+from attention_from_scratch.training.batches import draw_cuts, middle
 
 RNG = np.random.default_rng(0)
 HISTORIES = [RNG.integers(1, 50, length) for length in RNG.integers(2, 30, 53)]
@@ -85,6 +85,22 @@ def test_there_are_fewer_shards_where_they_would_be_small_but_two():
         events = sum(min(len(history), 13) for shard in batch for history in shard.histories)
         assert len(batch) == min(4, max(2, events // 40))
         assert sum(len(shard.ids) for shard in batch) == len(users_of(batch))
+
+
+@pytest.mark.parametrize(
+    ("widths", "cut"),
+    [
+        ([3, 3, 3, 3], 2),
+        ([1, 1, 1, 1, 1, 6], 5),
+        ([2, 2, 2, 2, 4, 4], 4),
+        ([1, 9], 1),
+        ([7], 0),
+    ],
+)
+def test_two_shards_are_cut_where_the_larger_is_smallest(widths, cut):
+    assert middle(np.array(widths)) == cut
+    sizes = [max(n * max([0, *widths[:n]]), (len(widths) - n) * max(widths)) for n in range(6)]
+    assert sizes[cut] == min(sizes[: len(widths)])
 
 
 def test_shards_hold_users_of_like_length():

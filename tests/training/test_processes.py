@@ -109,7 +109,7 @@ def test_an_error_in_another_process_is_raised_here():
 @pytest.mark.parametrize("number", [2, 3])
 def test_a_process_that_ends_early_is_told_in_one_line(number):
     with pytest.raises(
-        RuntimeError, match=r"^a process of the training has ended before the others"
+        ChildProcessError, match=r"^a process of the training has ended before the others"
     ):
         run(elsewhere(lambda: os._exit(1)), number=number)
 
@@ -184,10 +184,12 @@ def test_on_other_systems_there_can_be_only_one(monkeypatch):
 def test_every_shard_is_computed_by_one_and_every_number_updated_by_one(size, monkeypatch):
     monkeypatch.setattr(processes, "LARGE", 10)
     members = [Member(rank, size, []) for rank in range(size)]
-    for index in range(20):
-        assert [member.computes(index) for member in members].count(True) == 1
+    for n_shards in range(20):
+        for index in range(n_shards):
+            assert [member.computes(index, n_shards) for member in members].count(True) == 1
     if size == 2:
-        assert [members[0].computes(index) for index in range(4)] == [True, False, False, True]
+        assert [members[0].computes(index, 3) for index in range(3)] == [False, False, True]
+        assert [members[0].computes(index, 4) for index in range(4)] == [True, False, False, True]
     arrays = [np.zeros((5, 3)), np.zeros(4), np.zeros(()), np.zeros((11, 1)), np.zeros(0)]
     for member in members:
         for own in member.share(arrays):
