@@ -61,7 +61,7 @@ class Adam:
 
         Every number is by itself, so large arrays are taken some rows at a time, while these are in
         the cache, and small ones as one; such parts go side by side by the map of `shard_pool`.
-        Where the gradient is `Rows`, two of the six passes over a large table are spared.
+        Where the gradient is `Rows`, all rows move, but those without a gradient need not read it.
         """
         self.step_count += 1
         beta1, beta2 = self.betas
