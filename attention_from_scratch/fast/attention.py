@@ -9,7 +9,9 @@ exponentials,
 
 from which the backward pass makes the weights again, w_ij = e_ij / total_i. So memory grows with
 L, and of global attention's cost, causal attention in n blocks has (n + 1) / 2n, and a window of w
-to both sides, with blocks of b, about (b + 2w) / L.
+to both sides, with blocks of b, about (b + 2w) / L. (Where there are no more than `WAITING` keys,
+their exponentials wait for the backward pass instead: a product, an exp and the draws of dropout
+less, for a bounded amount of memory a query.)
 
 A pass over the scores costs from a tenth to a half of one of the seven products (two forward, five
 backward), so there are few: the division is done on arrays as wide as a query, not as a row of
@@ -34,6 +36,7 @@ from attention_from_scratch.ops.contract import check_d_output, check_mask
 
 BLOCKS = (64, 128)  # least and most of an eighth of the queries, before blocks are made equal
 GROUPS = 8  # of blocks, for the cores to share
+WAITING = 256  # keys at most, whose exponentials wait for the backward pass
 
 
 def scaled_dot_product_attention(
@@ -94,9 +97,14 @@ def scaled_dot_product_attention(
             scores[..., which] += hidden
         return rows, keys, scores
 
+    def kept_of(start, rows, keys, exponentials):
+        """0 or 1 for each; None if nothing is dropped."""
+        return dropout.kept((..., rows, keys), exponentials.shape, start) if dropout else None
+
     output = np.empty((*query.shape[:-1], value.shape[-1]), value.dtype)
     totals = np.empty((*query.shape[:-1], 1), query.dtype)
     shifts = None if moderate(scaled, key) else np.empty_like(totals)
+    waiting = {}  # start of a block -> what the backward pass need not make again
 
     def forward_group(starts):
         for start in starts:
@@ -109,11 +117,21 @@ def scaled_dot_product_attention(
             exponentials = np.exp(scores, out=scores)
             total = exponentials @ ones[keys]
             total[total.real == 0] = 1
-            if dropout:
-                exponentials *= dropout.kept((..., rows, keys), scores.shape, start)
-            attended = exponentials @ value[..., keys, :]
+            kept = kept_of(start, rows, keys, exponentials)
+            attending = exponentials * kept if dropout else exponentials
+            attended = attending @ value[..., keys, :]
             output[..., rows, :] = attended * (dropout.scale / total)
             totals[..., rows, :] = total
+            if n_keys <= WAITING:
+                waiting[start] = rows, keys, exponentials, kept
+
+    def again(start):
+        """What the forward pass had of a block, but did not keep."""
+        rows, keys, scores = block_scores(start)
+        if shifts is not None:
+            scores -= shifts[..., rows, :]
+        exponentials = np.exp(scores, out=scores)
+        return rows, keys, exponentials, kept_of(start, rows, keys, exponentials)
 
     list(over(forward_group, groups))
 
@@ -130,17 +148,13 @@ def scaled_dot_product_attention(
         def backward_group(starts):
             d_key, d_value = np.zeros_like(key), np.zeros_like(value)
             for start in starts:
-                rows, keys, scores = block_scores(start)
-                if shifts is not None:
-                    scores -= shifts[..., rows, :]
-                exponentials = np.exp(scores, out=scores)
+                rows, keys, exponentials, kept = waiting.get(start) or again(start)
                 d_weights = left[..., rows, :] @ right[..., keys]
                 attending = exponentials
                 if dropout:
-                    kept = dropout.kept((..., rows, keys), scores.shape, start)
                     d_weights *= kept
                     d_weights -= means[..., rows, :]
-                    attending = np.multiply(exponentials, kept, out=kept)
+                    attending = exponentials * kept
                 d_value[..., keys, :] += transpose(attending) @ d_attended[..., rows, :]
                 d_scores = np.multiply(d_weights, exponentials, out=d_weights)
                 d_query[..., rows, :] = scale * (d_scores @ key[..., keys, :])

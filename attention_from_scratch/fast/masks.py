@@ -1,6 +1,7 @@
 """Who may attend to whom, told instead of written out: what a tile needs to know of itself."""
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 
@@ -50,33 +51,55 @@ class Mask:
         Pairs of which of the keys, counted from the first of them, and of what to add there; it
         broadcasts to (..., stop - start, which). Where all is seen there is nothing to add.
         """
-        query = np.arange(start, stop)[:, None]
-        found = []
+        edges = []
         if self.before is not None and keys.start < stop - 1 - self.before:
-            which = slice(keys.start, stop - 1 - self.before)
-            found.append((which, np.arange(which.start, which.stop) >= query - self.before))
+            edges.append(slice(keys.start, stop - 1 - self.before))
         if self.after is not None and keys.stop > start + self.after + 1:
-            which = slice(max(keys.start, start + self.after + 1), keys.stop)
-            found.append((which, np.arange(which.start, which.stop) <= query + self.after))
+            edges.append(slice(max(keys.start, start + self.after + 1), keys.stop))
+        around, dtype = (self.before, self.after), np.dtype(dtype)
+        hidden = [
+            (edge, edge_of_band(stop - start, edge.start - start, edge.stop - start, around, dtype))
+            for edge in edges
+        ]
         if self.real is not None and not self.real[..., keys].all():
-            found.append((keys, self.real[..., keys]))
+            hidden.append((keys, minus_infinity_unless(self.real[..., keys], dtype)))
         return [
-            (
-                slice(which.start - keys.start, which.stop - keys.start),
-                np.where(seen, 0, -np.inf).astype(dtype),
-            )
-            for which, seen in found
+            (slice(which.start - keys.start, which.stop - keys.start), added)
+            for which, added in hidden
         ]
 
     def dense(self, length: int) -> np.ndarray:
         """The same written out, as the plain ops take it: (L, L) or (..., L, L) of bool."""
         ahead = np.arange(length) - np.arange(length)[:, None]
-        seen = np.ones((length, length), bool)
-        if self.before is not None:
-            seen &= ahead >= -self.before
-        if self.after is not None:
-            seen &= ahead <= self.after
+        seen = in_band(ahead, self.before, self.after)
         return seen if self.real is None else seen & self.real
+
+
+@lru_cache(maxsize=64)
+def edge_of_band(n_queries: int, first: int, last: int, around, dtype) -> np.ndarray:
+    """What to add for keys first..last-1, counted from the first query: (n_queries, last - first).
+
+    Blocks, shards and steps have few such edges among them, so those made last are kept.
+    """
+    ahead = np.arange(first, last) - np.arange(n_queries)[:, None]
+    edge = minus_infinity_unless(in_band(ahead, *around), dtype)
+    edge.setflags(write=False)
+    return edge
+
+
+def in_band(ahead: np.ndarray, before: int | None, after: int | None) -> np.ndarray:
+    """Whether a query sees a key that is so many positions ahead of it."""
+    seen = np.ones(ahead.shape, bool)
+    if before is not None:
+        seen &= ahead >= -before
+    if after is not None:
+        seen &= ahead <= after
+    return seen
+
+
+def minus_infinity_unless(seen: np.ndarray, dtype) -> np.ndarray:
+    """0 where it is seen, -inf where not."""
+    return np.where(seen, 0, -np.inf).astype(dtype)
 
 
 def least(one: int | None, other: int | None) -> int | None:

@@ -67,6 +67,12 @@ def shifts(request, monkeypatch):
     monkeypatch.setattr(exponential, "LARGEST", request.param)
 
 
+@pytest.fixture(params=[fast_attention.WAITING, 0], ids=["waiting", "made again"])
+def exponentials(request, monkeypatch):
+    """Those of attention's forward pass wait for the backward pass, or it makes them again."""
+    monkeypatch.setattr(fast_attention, "WAITING", request.param)
+
+
 def test_the_names_are_those_of_the_ops_and_so_are_their_arguments():
     assert set(ops.__all__) - {"erfc"} <= set(fast.__all__)
     for name in FASTER - {"erfc", "multi_head_attention", "project"}:
@@ -137,7 +143,7 @@ def test_a_window_of_nothing_is_an_error():
 @pytest.mark.parametrize("length", [1, 5, 16, 33])
 @pytest.mark.parametrize("dropout_p", [0, 0.3])
 @each_dtype
-@pytest.mark.usefixtures("shifts")
+@pytest.mark.usefixtures("shifts", "exponentials")
 def test_attention_in_blocks_is_attention(way, length, dropout_p, dtype, monkeypatch):
     monkeypatch.setattr(fast_attention, "BLOCKS", (8, 8))
     inputs = drawn((2, 3, length, 4), (2, 3, length, 4), (2, 3, length, 6), dtype=dtype)
@@ -176,6 +182,23 @@ def test_queries_from_elsewhere_may_be_of_another_number(dtype, monkeypatch):
     output, _ = quick(*inputs, **keywords[quick])
     assert np.all(output[1] == 0)  # who may attend to nothing
     assert_with(plain, quick, inputs, keywords, dtype)
+
+
+@pytest.mark.parametrize("dropout_p", [0, 0.3])
+def test_what_waits_is_what_would_be_made_again(dropout_p, monkeypatch):
+    monkeypatch.setattr(fast_attention, "BLOCKS", (4, 4))
+    inputs = drawn(*[(2, 9, 3)] * 3)
+    found = []
+    for most in (9, 8):
+        monkeypatch.setattr(fast_attention, "WAITING", most)
+        settings = {"dropout_p": dropout_p, "rng": np.random.default_rng(0)}
+        _, backward = fast.scaled_dot_product_attention(
+            *inputs, mask=fast.causal_mask(9), **settings
+        )
+        found += [backward(inputs[0]), backward(inputs[0])]
+    for gradients in found[1:]:
+        for one, other in zip(found[0], gradients, strict=True):
+            assert np.array_equal(one, other)
 
 
 @pytest.mark.parametrize("n_heads", [1, 2])
