@@ -28,21 +28,25 @@ class Shard:
         return int(np.count_nonzero(self.targets))
 
 
-def pad(sequences: list[np.ndarray], max_len: int, *, full: bool = False) -> np.ndarray:
+def pad(
+    sequences: list[np.ndarray], max_len: int, *, least: int = 1, full: bool = False
+) -> np.ndarray:
     """Stack the last `max_len` entries of each, flush right, 0 before; as wide as the longest.
 
     The last event stands in the last column, and positions are counted from there, so columns that
-    nobody fills can be left out. `full` keeps them.
+    nobody fills can be left out, but for the last `least`. `full` keeps them.
 
     Returns
     -------
-    (len(sequences), L) of int64, 1 <= L <= max_len
+    (len(sequences), L) of int64, least <= L <= max_len
     """
-    width = max_len if full else max([1, *(min(len(s), max_len) for s in sequences)])
+    width = max_len if full else max([least, *(min(len(s), max_len) for s in sequences)])
     recent = [sequence[-width:] for sequence in sequences]
     lengths = np.array([len(sequence) for sequence in recent], int)
     padded = np.zeros((len(sequences), width), np.int64)
-    padded[np.arange(width) >= width - lengths[:, None]] = np.concatenate([[], *recent])
+    padded[np.arange(width) >= width - lengths[:, None]] = np.concatenate(
+        [np.zeros(0, np.int64), *recent]
+    )
     return padded
 
 
@@ -61,17 +65,16 @@ def shard_of(
     """
     ends = [len(history) for history in histories] if ends is None else ends
 
-    def before(rows):
-        parts = [row[: end - 1] for row, end in zip(rows, ends, strict=True)]
-        return pad(parts, max_len, full=full)
+    def table(rows):
+        parts = [row[:end] for row, end in zip(rows, ends, strict=True)]
+        return pad(parts, max_len + 1, least=2, full=full)
 
-    def after(rows):
-        parts = [row[1:end] for row, end in zip(rows, ends, strict=True)]
-        return pad(parts, max_len, full=full)
-
-    targets = after(histories) if wanted is None else after(histories) * after(wanted)
-    around = {name: before(rows) for name, rows in (context or {}).items()}
-    return Shard(before(histories), targets, histories, around)
+    events = table(histories)
+    ids, targets = events[:, :-1].copy(), events[:, 1:] * (events[:, :-1] != 0)
+    if wanted is not None:
+        targets *= table(wanted)[:, 1:]
+    around = {name: table(rows)[:, :-1].copy() for name, rows in (context or {}).items()}
+    return Shard(ids, targets, histories, around)
 
 
 def epoch_batches(

@@ -181,7 +181,7 @@ def descend(
     common = Common(params)
 
     def rows_of(member):
-        part = optimizer.part(member.share)
+        part = optimizer.part(lambda tree: member.share(common.layout.lay(tree)))
         step_of = partial(together, member, common, loss, part, clip, seed)
         return through(step_of, common.params, part)
 

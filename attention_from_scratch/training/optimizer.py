@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from attention_from_scratch.training.checks import SILENT, check_positive
-from attention_from_scratch.tree import Rows, Tree, leaves, tree_leaves, tree_map
+from attention_from_scratch.tree import Rows, Tree, leaves, tree_map
 
 # Share of the training that is over -> what lr is multiplied by.
 SCHEDULES = {
@@ -48,12 +48,10 @@ class Adam:
         self.mean = tree_map(np.zeros_like, params)
         self.square = tree_map(np.zeros_like, params)
 
-    def part(self, share: Callable[[list], list]) -> "Adam":
-        """The same for some of the arrays, or of their rows: those that are taken of a list."""
+    def part(self, share: Callable[[Tree], list]) -> "Adam":
+        """The same for a part of the parameters: what `share` makes of a tree like them."""
         part = copy.copy(self)
-        part.mean, part.square = (
-            [array.copy() for array in share(leaves(tree))] for tree in (self.mean, self.square)
-        )
+        part.mean, part.square = share(self.mean), share(self.square)
         return part
 
     def update(self, params: Tree, grads: Tree, parallel: Callable = map) -> None:
@@ -143,9 +141,16 @@ def clip_gradients(grads: Tree, max_norm: float) -> tuple[Tree, float]:
 
     Returns the gradients and the norm they had. The direction stays (Pascanu et al. 2013).
     """
-    leaves = (leaf.rows if isinstance(leaf, Rows) else leaf for _, leaf in tree_leaves(grads))
-    squares = (np.square(leaf, dtype=np.float64).sum() for leaf in leaves)
-    norm = float(np.sqrt(sum(squares)))
-    if norm <= max_norm:
-        return grads, norm
-    return tree_map(lambda leaf: leaf * (max_norm / norm), grads), norm
+    norm = gradient_norm(grads)
+    return tree_map(lambda leaf: shrunk(leaf, norm, max_norm), grads), norm
+
+
+def gradient_norm(grads: Tree) -> float:
+    """Of all of them, as of one vector."""
+    found = (leaf.rows if isinstance(leaf, Rows) else leaf for leaf in leaves(grads))
+    return float(np.sqrt(sum(np.square(leaf, dtype=np.float64).sum() for leaf in found)))
+
+
+def shrunk(grad: np.ndarray | Rows, norm: float, max_norm: float) -> np.ndarray | Rows:
+    """One of the gradients of this common norm, when that is brought down to `max_norm`."""
+    return grad if norm <= max_norm else grad * (max_norm / norm)

@@ -7,10 +7,10 @@ targets, and a function that updates the parameters.
 import numpy as np
 
 from attention_from_scratch.training.checks import SILENT
-from attention_from_scratch.training.optimizer import clip_gradients
+from attention_from_scratch.training.optimizer import clip_gradients, gradient_norm, shrunk
 from attention_from_scratch.training.processes import MAX_SHARDS
 from attention_from_scratch.training.streams import stream
-from attention_from_scratch.tree import leaves, tree_sum
+from attention_from_scratch.tree import tree_sum
 
 FEW = 1024  # targets of a batch: with fewer, threads wait longer for one another than they compute
 
@@ -36,16 +36,19 @@ def together(member, common, loss, optimizer, clip, seed, shards, step):
     for index, shard in enumerate(shards):
         if member.computes(index, len(shards)):
             found = shard_gradients(loss, common.params, shard, total, seed, step, index)
-            common.put(index, *found)
+            common.losses[index], grads = found
+            common.slots[index].put(grads)
     member.meet()
 
     def update():
-        grads = [common.grads(index) for index in range(len(shards))]
+        grads = [slot.get() for slot in common.slots[: len(shards)]]
         if clip is None:
             share = tree_sum([member.share(of_shard) for of_shard in grads])
         else:  # their norm is that of all
-            share = member.share(clip_gradients(tree_sum(grads), clip)[0])
-        optimizer.update(member.share(leaves(common.params)), share)
+            share = tree_sum(grads)
+            norm = gradient_norm(common.layout.tree(share))
+            share = [shrunk(grad, norm, clip) for grad in member.share(share)]
+        optimizer.update(member.share(common.arrays), share)
         member.meet()
 
     return sum(common.losses[: len(shards)].tolist()), total, update

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import time
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,7 +11,14 @@ import pytest
 from attention_from_scratch.models import SASRec
 from attention_from_scratch.training import Adam, processes, train
 from attention_from_scratch.training.loop import descend
-from attention_from_scratch.training.processes import Common, Member, Slot, check_processes, crew
+from attention_from_scratch.training.processes import (
+    Common,
+    Layout,
+    Member,
+    Slot,
+    check_processes,
+    crew,
+)
 from attention_from_scratch.tree import Rows, tree_leaves
 
 RNG = np.random.default_rng(0)
@@ -181,35 +189,76 @@ def test_on_other_systems_there_can_be_only_one(monkeypatch):
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7])
-def test_every_shard_is_computed_by_one_and_every_number_updated_by_one(size, monkeypatch):
-    monkeypatch.setattr(processes, "LARGE", 10)
-    members = [Member(rank, size, []) for rank in range(size)]
+def test_every_shard_is_computed_by_one_and_every_number_updated_by_one(size):
+    members = [Member(rank, [None] * size, []) for rank in range(size)]
     for n_shards in range(20):
         for index in range(n_shards):
             assert [member.computes(index, n_shards) for member in members].count(True) == 1
     if size == 2:
         assert [members[0].computes(index, 3) for index in range(3)] == [False, False, True]
         assert [members[0].computes(index, 4) for index in range(4)] == [True, False, False, True]
-    arrays = [np.zeros((5, 3)), np.zeros(4), np.zeros(()), np.zeros((11, 1)), np.zeros(0)]
+    arrays = [np.zeros((5, 3)), np.zeros(4), np.zeros((11, 1)), np.zeros(0)]
     for member in members:
         for own in member.share(arrays):
             own += 1
     assert all((array == 1).all() for array in arrays)
 
 
-def test_a_slot_gives_back_what_was_put_last():
-    slot = Slot(np.zeros((4, 2), np.float32))
-    rows = Rows(np.array([1, 3]), np.ones((2, 2), np.float32), 4)
-    slot.put(rows)
-    assert isinstance(slot.get(), Rows)
-    np.testing.assert_array_equal(slot.get().dense(), rows.dense())
-    slot.put(np.full((4, 2), 7, np.float32))
-    assert (slot.get() == 7).all()
-    slot.put(Rows(np.array([0]), np.full((1, 2), 5, np.float32), 4))
-    assert slot.get().dense().tolist() == [[5, 5], [0, 0], [0, 0], [0, 0]]
+TREE = {
+    "weight": np.arange(6.0).reshape(2, 3),
+    "bias": np.arange(3.0),
+    "table": np.arange(40.0).reshape(20, 2),
+    "more": [{"weight": np.ones((2, 2)), "bias": None}, np.array(7.0), np.zeros((0, 4))],
+    "single": np.ones(2, np.float32),
+}
 
 
-def test_what_one_process_writes_another_reads_after_they_have_met():
+@pytest.fixture
+def layout(monkeypatch):
+    monkeypatch.setattr(processes, "LARGE", 10)
+    return Layout(TREE)
+
+
+def test_small_matrices_and_vectors_lie_end_to_end_and_large_ones_by_themselves(layout):
+    arrays = layout.lay(TREE)
+    assert [array.shape for array in arrays] == [(10, 1), (4,), (20, 2), (2,)]
+    assert [array.dtype for array in arrays] == [float, float, float, np.float32]
+    back = layout.tree(arrays)
+    assert back["more"][0]["bias"] is None
+    for (name, leaf), (_, given) in zip(tree_leaves(back), tree_leaves(TREE), strict=True):
+        np.testing.assert_array_equal(leaf, given, err_msg=name)
+        assert leaf.shape == given.shape
+
+
+def test_the_leaves_of_a_layout_are_views(layout):
+    arrays = layout.lay(TREE)
+    for _, leaf in tree_leaves(layout.tree(arrays)):
+        leaf[...] = 5
+    assert all((array == 5).all() for array in arrays)
+    assert TREE["weight"][0, 1] == 1
+
+
+def test_a_slot_gives_back_what_was_put_last(layout):
+    slot = Slot(layout)
+
+    def dense(arrays):
+        return layout.tree([a.dense() if isinstance(a, Rows) else a for a in arrays])
+
+    rows = Rows(np.array([1, 3]), np.ones((2, 2)), 20)
+    for table in (rows, TREE["table"], Rows(np.array([0]), np.full((1, 2), 5.0), 20)):
+        slot.put(TREE | {"table": table})
+        found = slot.get()
+        assert isinstance(found[2], Rows) == isinstance(table, Rows)
+        expected = table.dense() if isinstance(table, Rows) else table
+        np.testing.assert_array_equal(dense(found)["table"], expected)
+        np.testing.assert_array_equal(dense(found)["weight"], TREE["weight"])
+    slot.put(TREE | {"weight": Rows(np.array([1]), np.full((1, 3), 2.0), 2)})  # of a small one
+    assert dense(slot.get())["weight"].tolist() == [[0, 0, 0], [2, 2, 2]]
+
+
+@pytest.mark.parametrize("awake", [processes.AWAKE, 0], ids=["awake", "asleep"])
+def test_what_one_process_writes_another_reads_after_they_have_met(awake, monkeypatch):
+    monkeypatch.setattr(processes, "AWAKE", awake)
     common = Common({"w": np.zeros(3)})
 
     def work(member):
@@ -219,3 +268,20 @@ def test_what_one_process_writes_another_reads_after_they_have_met():
     with crew(3, work) as first:
         work(first)
         assert common.params["w"].tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("awake", [processes.AWAKE, 0], ids=["awake", "asleep"])
+def test_nobody_goes_on_before_the_slowest_has_come(awake, monkeypatch):
+    monkeypatch.setattr(processes, "AWAKE", awake)
+    steps = processes.shared((3,), np.int64)
+
+    def work(member):
+        for step in range(1, 30):
+            time.sleep(0.003 * (member.rank == step % 3))
+            steps[member.rank] = step
+            member.meet()
+            assert steps.min() >= step
+            member.meet()
+
+    with crew(3, work) as first:
+        work(first)
