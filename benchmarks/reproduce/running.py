@@ -45,14 +45,14 @@ def run(split: Split, n_items: int, protocol: str, seed: int, settings: dict, co
 
 def validation_protocol(protocol: str, split: Split):
     """How the validation event is ranked: as the test event will be."""
-    if protocol == "catalogue":
+    if protocol != "sampled":
         return whole_catalogue()
     return sampled_negatives(variant="paper", seed=VALIDATION_DRAW, train_histories=split.train)
 
 
 def tested(model: SASRec, split: Split, protocol: str) -> dict:
     """Variant of the protocol -> metrics of the test events, of each draw of negatives."""
-    if protocol == "catalogue":
+    if protocol != "sampled":
         return {"catalogue": [evaluate(model.scores, split.test_histories, split.test)]}
     return {
         variant: [

@@ -38,10 +38,10 @@ def test_a_seed_is_a_file_with_its_curve_and_its_test_metrics(dataset, protocol,
     result = json.loads(path.read_text())
     assert path.name == "seed1.json"
     assert [row["epoch"] for row in result["history"]] == [1, 2]
-    variants = ["catalogue"] if protocol == "catalogue" else ["paper", "strict"]
+    variants = ["paper", "strict"] if protocol == "sampled" else ["catalogue"]
     assert list(result["test"]) == variants
     for draws in result["test"].values():
-        assert len(draws) == (1 if protocol == "catalogue" else running.DRAWS)
+        assert len(draws) == (running.DRAWS if protocol == "sampled" else 1)
         assert all(draw["users"] == 30 for draw in draws)
     text = folder.with_suffix(".md").read_text()
     assert text in capsys.readouterr().out
