@@ -17,20 +17,18 @@ def embedding(ids, weight, *, padding_id=0):
     def backward(d_output):
         check_d_output(d_output, output)
         d_weight = np.zeros_like(weight)
-        if ids.size:
-            # NumPy sorts integers of 16 bits fastest.
-            short = ids.reshape(-1).astype(np.min_scalar_type(len(weight)))
-            items, sums = sums_by_id(short, d_output.reshape(-1, weight.shape[1]))
-            d_weight[items] = sums
-        if padding_id is not None:
-            d_weight[padding_id] = 0
+        # NumPy sorts integers of 16 bits fastest.
+        short = ids.reshape(-1).astype(np.min_scalar_type(len(weight)))
+        rows = d_output.reshape(-1, weight.shape[1])
+        items, sums = sums_by_id(short, rows, left_out=padding_id)
+        d_weight[items] = sums
         return d_weight
 
     return output, backward
 
 
-def sums_by_id(ids, rows, *, rounds=32):
-    """The distinct ids, and for each the sum of its rows: (N,), (N, D) -> (n,), (n, D); N > 0.
+def sums_by_id(ids, rows, *, left_out=None, rounds=32):
+    """The distinct ids, but for one, and the sum of the rows of each: (N,), (N, D) -> (n,), (n, D).
 
     Sorted by id, the rows of an id are a run. The n-th round adds the n-th row of every run that
     has one, all at once; with the longest run first, these runs are a prefix of all. What a run has
@@ -38,8 +36,13 @@ def sums_by_id(ids, rows, *, rounds=32):
     """
     order = np.argsort(ids, kind="stable")
     in_order = ids[order]
+    if left_out is not None:
+        stays = in_order != left_out
+        order, in_order = order[stays], in_order[stays]
+    if not order.size:
+        return in_order, rows[order]
     starts = np.flatnonzero(np.append(True, in_order[1:] != in_order[:-1]))
-    lengths = np.diff(starts, append=len(ids))
+    lengths = np.diff(starts, append=len(order))
     longest_first = np.argsort(-lengths, kind="stable")
     starts, lengths = starts[longest_first], lengths[longest_first]
 

@@ -465,10 +465,11 @@ def test_rows_that_are_taken_together_are_the_rows(n_rows):
 
 @pytest.mark.parametrize("rounds", [1, 2, 3, 32])
 @pytest.mark.parametrize("ids", [[4], [2, 2, 2, 2, 2], [3, 1, 3, 3, 0, 1, 3, 3, 5]], ids=str)
-def test_rows_of_an_id_are_summed_however_many_there_are(ids, rounds):
+@pytest.mark.parametrize("left_out", [None, 3, 4])
+def test_rows_of_an_id_are_summed_however_many_there_are(ids, rounds, left_out):
     (rows,) = drawn((len(ids), 2))
-    items, sums = sums_by_id(np.array(ids, np.uint8), rows, rounds=rounds)
-    assert sorted(items) == sorted(set(ids))
+    items, sums = sums_by_id(np.array(ids, np.uint8), rows, left_out=left_out, rounds=rounds)
+    assert sorted(items) == sorted(set(ids) - {left_out})
     for item, found in zip(items, sums, strict=True):
         np.testing.assert_allclose(found, rows[np.array(ids) == item].sum(axis=0), rtol=1e-14)
 
