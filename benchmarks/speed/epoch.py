@@ -17,7 +17,7 @@ FILES = {
     "games": {"length": 50, "dim": 50, "dropout": 0.5},
     "ml-1m": {"length": 200, "dim": 50, "dropout": 0.2},
 }
-SHARDS = (4, 8)
+SHARDS = (2, 4, 8)
 
 
 class Epoch:
@@ -108,6 +108,7 @@ def contenders(data: str, settings: dict, quick: bool) -> dict[str, Contender]:
         "PyTorch, pooled": of("torch"),
         "PyTorch, pooled, compiled": of("torch", compiled=True),
         **pooled,
+        "PyTorch, pooled, DistributedDataParallel": of("torch_replicas"),
     }
 
 

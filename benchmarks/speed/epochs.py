@@ -47,8 +47,10 @@ def torch(
     pool=POOL,
     full=False,
     users=None,
+    rank=None,
+    meeting=None,
 ):
-    """PyTorch: whole batches, or shards of them side by side.
+    """PyTorch: whole batches, shards of them side by side, or, with a rank, in as many processes.
 
     It is spared two things: padding is not hidden from attention, and negatives are drawn without
     a look at what the user has seen.
@@ -61,12 +63,16 @@ def torch(
     torch.manual_seed(0)
     histories, n_items = training_histories(data, users)
     model = torch_peer.Model(n_items, length, dim, 2, 1, dropout)
-    if n_shards is None:
+    if rank is not None:
+        of_rank = (rank, n_shards, meeting)
+        stepper = torch_peer.Replicated(model, torch_peer.binary, *of_rank, lr=LR)
+    elif n_shards is None:
         stepper = torch_peer.Whole(model, torch_peer.binary, threads, compiled=compiled, lr=LR)
     else:
         stepper = torch_peer.Sharded(model, torch_peer.binary, threads, lr=LR)
     rng = np.random.default_rng(0)
     cut = {"max_len": length, "batch_size": BATCH, "n_shards": n_shards or 1}
+    cut |= {"least": BATCH * length} if n_shards == threads else {}  # of like size, not number
 
     def tensors(shard):
         negatives = rng.integers(1, n_items + 1, (*shard.ids.shape, 1))
@@ -77,6 +83,16 @@ def torch(
             stepper.step([tensors(shard) for shard in shards])
 
     return run, f"PyTorch {torch.__version__}"
+
+
+def torch_replicas(**settings):
+    """The same in processes that average their gradients, a shard each."""
+    from benchmarks.speed import torch_peer
+
+    processes = settings["threads"]
+    return torch_peer.with_followers(
+        __name__, "torch", settings | {"n_shards": processes}, processes
+    )
 
 
 def training_histories(data, users) -> tuple[list[np.ndarray], int]:

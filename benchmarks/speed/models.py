@@ -1,5 +1,6 @@
 """The training step of every contender, at the shape of the paper's MovieLens-1M."""
 
+import multiprocessing
 from contextlib import ExitStack
 from functools import partial
 
@@ -24,13 +25,14 @@ def cut(arrays, size):
     ]
 
 
-def ours(*, loss, dropout, attention_dropout, threads, shard, plain=False, shape=SHAPE):
-    """Ours, of the fast ops or of the plain ones."""
+def ours(
+    *, loss, dropout, attention_dropout, threads, shard, processes=1, plain=False, shape=SHAPE
+):
+    """Ours, of the fast ops or of the plain ones; threads, or processes in their place."""
     from attention_from_scratch import fast, ops
     from attention_from_scratch.models import sasrec
     from attention_from_scratch.training import Adam
     from attention_from_scratch.training.batches import Shard
-    from attention_from_scratch.training.steps import batch_gradients
     from attention_from_scratch.training.threads import shard_pool
 
     sizes = {name: shape[name] for name in ("n_items", "dim", "n_blocks")}
@@ -55,13 +57,35 @@ def ours(*, loss, dropout, attention_dropout, threads, shard, plain=False, shape
     optimizer = Adam(params, lr=LR, betas=BETAS)
     pool = ExitStack()  # open as long as the process lives
     parallel = pool.enter_context(shard_pool(threads))
+    steps = one_by_one(loss_of, params, shards, optimizer, parallel, processes)
 
     def step(pool=pool):
-        _, grads, _ = batch_gradients(loss_of, params, shards, parallel, 0, optimizer.step_count)
-        optimizer.update(params, grads, parallel)
+        next(steps)
         return params
 
-    return step, f"NumPy {np.__version__}, {threads} threads, shards of {shard}"
+    cores = f"{threads} threads" if processes == 1 else f"{processes} processes"
+    return step, f"NumPy {np.__version__}, {cores}, shards of {shard}"
+
+
+def one_by_one(loss_of, params, shards, optimizer, parallel, processes):
+    """The steps of `descend`, each when it is asked for: what is not must not keep a core busy."""
+    from attention_from_scratch.training.loop import descend
+
+    asked = multiprocessing.get_context("fork").Semaphore(0)
+
+    def batches(epoch):
+        while not asked.acquire(timeout=1):
+            first = multiprocessing.parent_process()  # None: this is the first
+            if first is not None and not first.is_alive():
+                raise ChildProcessError("the first process is gone")
+        yield shards
+
+    settings = {"epochs": 2**31, "seed": 0, "processes": processes}  # of one batch each
+    steps = descend(loss_of, params, batches, optimizer, parallel, **settings)
+    while True:
+        for _ in range(processes):
+            asked.release()
+        yield next(steps)
 
 
 def torch(
@@ -74,8 +98,10 @@ def torch(
     compiled=False,
     chunked=False,
     shape=SHAPE,
+    rank=None,
+    meeting=None,
 ):
-    """PyTorch: the whole batch, or shards side by side."""
+    """PyTorch: the whole batch, shards side by side, or, with a rank, each in its process."""
     import torch
 
     from benchmarks.speed import torch_peer
@@ -91,7 +117,9 @@ def torch(
         attention_dropout,
     )
     of = torch_peer.binary if loss == "bce" else partial(torch_peer.catalogue, chunked=chunked)
-    if shard is None:
+    if rank is not None:
+        stepper = torch_peer.Replicated(model, of, rank, threads, meeting)
+    elif shard is None:
         stepper = torch_peer.Whole(model, of, threads, compiled=compiled)
     else:
         stepper = torch_peer.Sharded(model, of, threads)
@@ -99,6 +127,16 @@ def torch(
     shards = [tuple(map(torch.tensor, part)) for part in cut(arrays, shard or shape["batch"])]
     stepper.step(shards)  # where it is compiled, now
     return partial(stepper.step, shards), f"PyTorch {torch.__version__}"
+
+
+def torch_replicas(**settings):
+    """The same in processes that average their gradients, a shard each."""
+    from benchmarks.speed import torch_peer
+
+    processes, batch = settings["threads"], settings.get("shape", SHAPE)["batch"]
+    return torch_peer.with_followers(
+        __name__, "torch", settings | {"shard": batch // processes}, processes
+    )
 
 
 def jax(*, loss, dropout, attention_dropout, shape=SHAPE):

@@ -4,8 +4,13 @@ The same model as `models/sasrec.py` with norm "pre": same shapes, same places o
 losses, the same Adam. Histories fill their batch here, so there is no padding to hide.
 """
 
+import importlib
 import math
+import multiprocessing
+import os
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -126,3 +131,74 @@ class Sharded:
             param.grad = torch.stack(parts).sum(0) if len(parts) > 1 else parts[0]
         self.optimizer.step()
         return sum(losses)
+
+
+class Replicated:
+    """A step of several processes, each with one shard, one thread and a copy of the model.
+
+    Gradients are averaged by DistributedDataParallel, over gloo.
+    """
+
+    def __init__(self, model, loss, rank, size, meeting, lr=1e-3):
+        torch.set_num_threads(1)
+        os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
+        torch.distributed.init_process_group(
+            "gloo", init_method=f"file://{meeting}", rank=rank, world_size=size
+        )
+        self.model, self.loss, self.rank, self.size = Replica(model), loss, rank, size
+        self.optimizer = torch.optim.Adam(model.parameters(), lr=lr, betas=(0.9, 0.98), fused=True)
+
+    def step(self, shards):
+        """One step of Adam; the shards are those of all processes."""
+        total = sum(int((shard[1] != 0).sum()) for shard in shards)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss = self.loss(self.model, *shards[self.rank]) * (self.size / total)
+        loss.backward()
+        self.optimizer.step()
+        return loss.item()
+
+
+class Replica(nn.parallel.DistributedDataParallel):
+    """The model, whose item table the loss asks for."""
+
+    @property
+    def items(self):
+        """Of the model inside."""
+        return self.module.items
+
+
+def with_followers(module, function, settings, processes):
+    """The contender `function` of `module` in several processes that run at the same time.
+
+    It is called with `rank` and `meeting`, a file, and gives (run, about) in each of them.
+    """
+    context = multiprocessing.get_context("spawn")
+    meeting = str(Path(tempfile.mkdtemp()) / "meeting")
+    pipes = []
+    for rank in range(1, processes):
+        here, there = context.Pipe()
+        more = settings | {"rank": rank, "meeting": meeting}
+        context.Process(target=follow, args=(module, function, more, there), daemon=True).start()
+        there.close()
+        pipes.append(here)
+    run, about = getattr(importlib.import_module(module), function)(
+        **settings, rank=0, meeting=meeting
+    )
+
+    def run_all():
+        for pipe in pipes:
+            pipe.send(None)
+        run()
+
+    return run_all, f"{about}, {processes} processes"
+
+
+def follow(module, function, settings, pipe):
+    """Run whenever the first process does, as long as it is there."""
+    run, _ = getattr(importlib.import_module(module), function)(**settings)
+    try:
+        while True:
+            pipe.recv()
+            run()
+    except (EOFError, RuntimeError):  # the first is gone
+        pass

@@ -24,7 +24,9 @@ ROWS = {
         "attention_dropout": 0.0,
     },
 }
-OURS, PLAIN = "ours", "ours, plain ops"
+OURS, THREADS, PLAIN = "ours", "ours, threads", "ours, plain ops, threads"
+
+REPLICAS = "PyTorch, DistributedDataParallel"
 
 
 def contenders(row: dict, quick: bool) -> dict[str, Contender]:
@@ -36,12 +38,14 @@ def contenders(row: dict, quick: bool) -> dict[str, Contender]:
         return Contender(MODELS, function, row | {"shape": shape} | settings)
 
     found = {
-        OURS: of("ours", threads=cores, shard=quarter),
+        OURS: of("ours", threads=cores, shard=quarter, processes=cores),
+        THREADS: of("ours", threads=cores, shard=quarter),
         PLAIN: of("ours", threads=cores, shard=quarter, plain=True),
         "PyTorch": of("torch", threads=cores),
         "PyTorch, compiled": of("torch", threads=cores, compiled=True),
         f"PyTorch, shards of {quarter}": of("torch", threads=cores, shard=quarter),
         f"PyTorch, shards of {eighth}": of("torch", threads=cores, shard=eighth),
+        REPLICAS: of("torch_replicas", threads=cores),
     }
     if row["loss"] == "softmax":
         found["PyTorch, chunked"] = of("torch", threads=cores, chunked=True)
@@ -49,6 +53,7 @@ def contenders(row: dict, quick: bool) -> dict[str, Contender]:
             found[f"PyTorch, chunked, shards of {size}"] = of(
                 "torch", threads=cores, shard=size, chunked=True
             )
+        found[f"{REPLICAS}, chunked"] = of("torch_replicas", threads=cores, chunked=True)
     return found | {"JAX, jitted": of("jax")}
 
 
@@ -62,7 +67,7 @@ def measure(quick: bool) -> dict:
 
 def peers(found: dict) -> list[str]:
     """Everybody but ourselves."""
-    return [name for name in found if name not in (OURS, PLAIN)]
+    return [name for name in found if not name.startswith(OURS)]
 
 
 def tables(result: dict) -> str:
@@ -75,7 +80,8 @@ def tables(result: dict) -> str:
             [name, shown(found[OURS]), best, shown(found[best]), ratio(found[OURS], found[best])]
         )
     parts = [
-        f"{shape}; float32, dropout 0.2, Adam. Seconds of a step: median (quartiles) over the "
+        f"{shape}; float32, dropout 0.2, Adam. Ours are processes that share the step "
+        "(`fit(processes=...)`), or threads. Seconds of a step: median (quartiles) over the "
         "rounds; the ratio is taken round by round.",
         markdown(["loss", "ours", "best peer", "best peer's", "ours / best peer's"], rows),
     ]
@@ -86,7 +92,7 @@ def tables(result: dict) -> str:
             else [who, f"failed: {of['failed']}", "", ""]
             for who, of in found.items()
         ]
-        header = [name, "seconds", "process at its largest", "ours / this"]
+        header = [name, "seconds", "first process at its largest", "ours / this"]
         parts.append(markdown(header, everybody))
     return "\n\n".join(parts)
 
