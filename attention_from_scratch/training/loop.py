@@ -11,7 +11,8 @@ import numpy as np
 
 from attention_from_scratch.training.checks import SILENT, check_integer, check_positive
 from attention_from_scratch.training.optimizer import SCHEDULES, Adam
-from attention_from_scratch.training.processes import Common, check_processes, crew
+from attention_from_scratch.training.processes import check_processes, crew
+from attention_from_scratch.training.sharing import Common
 from attention_from_scratch.training.steps import alone, together
 from attention_from_scratch.training.threads import shard_pool
 from attention_from_scratch.tree import Tree, tree_leaves, tree_map

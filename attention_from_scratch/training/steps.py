@@ -8,7 +8,7 @@ import numpy as np
 
 from attention_from_scratch.training.checks import SILENT
 from attention_from_scratch.training.optimizer import clip_gradients, gradient_norm, shrunk
-from attention_from_scratch.training.processes import MAX_SHARDS
+from attention_from_scratch.training.sharing import MAX_SHARDS
 from attention_from_scratch.training.streams import stream
 from attention_from_scratch.tree import tree_sum
 

@@ -9,16 +9,10 @@ import numpy as np
 import pytest
 
 from attention_from_scratch.models import SASRec
-from attention_from_scratch.training import Adam, processes, train
+from attention_from_scratch.training import Adam, processes, sharing, train
 from attention_from_scratch.training.loop import descend
-from attention_from_scratch.training.processes import (
-    Common,
-    Layout,
-    Member,
-    Slot,
-    check_processes,
-    crew,
-)
+from attention_from_scratch.training.processes import Member, check_processes, crew
+from attention_from_scratch.training.sharing import Common
 from attention_from_scratch.tree import Rows, tree_leaves
 
 RNG = np.random.default_rng(0)
@@ -46,7 +40,7 @@ def fitted(model, **settings):
     ids=["bce fast, with rows", "bce", "cross-entropy fast"],
 )
 def test_any_number_of_processes_trains_the_model_that_threads_train(kind, clip, monkeypatch):
-    monkeypatch.setattr(processes, "LARGE", 100)  # both ways of sharing arrays
+    monkeypatch.setattr(sharing, "LARGE", 100)  # both ways of sharing arrays
     model = SASRec(2000, **SMALL, **kind)
     of_threads, losses = fitted(model, clip=clip, weight_decay=0.1)
     for number in (2, 3):
@@ -204,58 +198,6 @@ def test_every_shard_is_computed_by_one_and_every_number_updated_by_one(size):
     assert all((array == 1).all() for array in arrays)
 
 
-TREE = {
-    "weight": np.arange(6.0).reshape(2, 3),
-    "bias": np.arange(3.0),
-    "table": np.arange(40.0).reshape(20, 2),
-    "more": [{"weight": np.ones((2, 2)), "bias": None}, np.array(7.0), np.zeros((0, 4))],
-    "single": np.ones(2, np.float32),
-}
-
-
-@pytest.fixture
-def layout(monkeypatch):
-    monkeypatch.setattr(processes, "LARGE", 10)
-    return Layout(TREE)
-
-
-def test_small_matrices_and_vectors_lie_end_to_end_and_large_ones_by_themselves(layout):
-    arrays = layout.lay(TREE)
-    assert [array.shape for array in arrays] == [(10, 1), (4,), (20, 2), (2,)]
-    assert [array.dtype for array in arrays] == [float, float, float, np.float32]
-    back = layout.tree(arrays)
-    assert back["more"][0]["bias"] is None
-    for (name, leaf), (_, given) in zip(tree_leaves(back), tree_leaves(TREE), strict=True):
-        np.testing.assert_array_equal(leaf, given, err_msg=name)
-        assert leaf.shape == given.shape
-
-
-def test_the_leaves_of_a_layout_are_views(layout):
-    arrays = layout.lay(TREE)
-    for _, leaf in tree_leaves(layout.tree(arrays)):
-        leaf[...] = 5
-    assert all((array == 5).all() for array in arrays)
-    assert TREE["weight"][0, 1] == 1
-
-
-def test_a_slot_gives_back_what_was_put_last(layout):
-    slot = Slot(layout)
-
-    def dense(arrays):
-        return layout.tree([a.dense() if isinstance(a, Rows) else a for a in arrays])
-
-    rows = Rows(np.array([1, 3]), np.ones((2, 2)), 20)
-    for table in (rows, TREE["table"], Rows(np.array([0]), np.full((1, 2), 5.0), 20)):
-        slot.put(TREE | {"table": table})
-        found = slot.get()
-        assert isinstance(found[2], Rows) == isinstance(table, Rows)
-        expected = table.dense() if isinstance(table, Rows) else table
-        np.testing.assert_array_equal(dense(found)["table"], expected)
-        np.testing.assert_array_equal(dense(found)["weight"], TREE["weight"])
-    slot.put(TREE | {"weight": Rows(np.array([1]), np.full((1, 3), 2.0), 2)})  # of a small one
-    assert dense(slot.get())["weight"].tolist() == [[0, 0, 0], [2, 2, 2]]
-
-
 @pytest.mark.parametrize("awake", [processes.AWAKE, 0], ids=["awake", "asleep"])
 def test_what_one_process_writes_another_reads_after_they_have_met(awake, monkeypatch):
     monkeypatch.setattr(processes, "AWAKE", awake)
@@ -273,7 +215,7 @@ def test_what_one_process_writes_another_reads_after_they_have_met(awake, monkey
 @pytest.mark.parametrize("awake", [processes.AWAKE, 0], ids=["awake", "asleep"])
 def test_nobody_goes_on_before_the_slowest_has_come(awake, monkeypatch):
     monkeypatch.setattr(processes, "AWAKE", awake)
-    steps = processes.shared((3,), np.int64)
+    steps = sharing.shared((3,), np.int64)
 
     def work(member):
         for step in range(1, 30):
