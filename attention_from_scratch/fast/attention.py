@@ -10,8 +10,8 @@ exponentials,
 from which the backward pass makes the weights again, w_ij = e_ij / total_i. So memory grows with
 L, and of global attention's cost, causal attention in n blocks has (n + 1) / 2n, and a window of w
 to both sides, with blocks of b, about (b + 2w) / L. (Where there are no more than `WAITING` keys,
-their exponentials wait for the backward pass instead: a product, an exp and the draws of dropout
-less, for a bounded amount of memory a query.)
+their exponentials, and what dropout keeps of them, wait for the backward pass instead: a product,
+an exp and a draw less, for a bounded amount of memory a query.)
 
 A pass over the scores costs from a tenth to a half of one of the seven products (two forward, five
 backward), so there are few: the division is done on arrays as wide as a query, not as a row of
@@ -36,7 +36,7 @@ from attention_from_scratch.ops.contract import check_d_output, check_mask
 
 BLOCKS = (64, 128)  # least and most of an eighth of the queries, before blocks are made equal
 GROUPS = 8  # of blocks, for the cores to share
-WAITING = 256  # keys at most, whose exponentials wait for the backward pass
+WAITING = 256  # keys at most, of which the exponentials wait for the backward pass
 
 
 def scaled_dot_product_attention(

@@ -34,7 +34,7 @@ class Dropout:
         `where` is its place in the whole, if the mask was given.
         """
         if self.keep is not None:
-            return self.keep[where].astype(self.dtype)
+            return self.keep[where].astype(self.dtype, order="C")
         size = int(np.prod(shape))
         source = np.random.SFC64([self.seed, part])
         draws = source.random_raw(-(-size // 8)).view(np.uint8)[:size]

@@ -19,7 +19,7 @@ def embedding(ids, weight, *, padding_id=0):
         d_weight = np.zeros_like(weight)
         # NumPy sorts integers of 16 bits fastest.
         short = ids.reshape(-1).astype(np.min_scalar_type(len(weight)))
-        rows = d_output.reshape(-1, weight.shape[1])
+        rows = d_output.reshape(ids.size, weight.shape[1])
         items, sums = sums_by_id(short, rows, left_out=padding_id)
         d_weight[items] = sums
         return d_weight
@@ -28,7 +28,9 @@ def embedding(ids, weight, *, padding_id=0):
 
 
 def sums_by_id(ids, rows, *, left_out=None, rounds=32):
-    """The distinct ids, but for one, and the sum of the rows of each: (N,), (N, D) -> (n,), (n, D).
+    """The distinct ids but `left_out`, and the sum of the rows of each.
+
+    ids (N,), rows (N, D) -> (n,), (n, D)
 
     Sorted by id, the rows of an id are a run. The n-th round adds the n-th row of every run that
     has one, all at once; with the longest run first, these runs are a prefix of all. What a run has

@@ -49,7 +49,8 @@ class Mask:
         """What to add to the scores of queries start..stop-1 with these keys: 0 or -inf.
 
         Pairs of which of the keys, counted from the first of them, and of what to add there; it
-        broadcasts to (..., stop - start, which). Where all is seen there is nothing to add.
+        broadcasts to (..., stop - start, which), and others may read it too. Where all is seen
+        there is nothing to add.
         """
         edges = []
         if self.before is not None and keys.start < stop - 1 - self.before:

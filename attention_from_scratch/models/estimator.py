@@ -20,11 +20,17 @@ from attention_from_scratch.models.recommender import check_histories
 from attention_from_scratch.models.settings import checked
 from attention_from_scratch.models.trained import N_SHARDS, SCORING_BATCH, TrainedRecommender
 from attention_from_scratch.models.weights import sasrec_from_torch, sasrec_to_torch
-from attention_from_scratch.training import draw_negatives, epoch_batches, pad, shard_pool
+from attention_from_scratch.training import (
+    draw_negatives,
+    epoch_batches,
+    pad,
+    shard_pool,
+    sharing,
+)
 
 FAST_SHARDS = 4  # of a batch at most: fewer, larger ones leave less to the interpreter
 FAST_EVENTS = 1024  # of a shard at least, or there are two
-SEVERAL = 8  # times as many items as events to predict: then most rows of the table are not met
+SEVERAL = 8  # times as many items as events to predict: then few rows of a large table are met
 
 
 class SASRec(TrainedRecommender):
@@ -146,6 +152,7 @@ class SASRec(TrainedRecommender):
         length, n_negatives = shard.ids.shape[1], self.config["n_negatives"]
         negatives = draw_negatives(shard.histories, length, n_negatives, self.n_items, rng)
         few = self.config["fast"] and self.n_items > SEVERAL * total
+        few = few and params["items"].size > sharing.LARGE
         of_items = sasrec.sampled_loss_of_few if few else sasrec.sampled_loss
         return of_items(params, shard.ids, shard.targets, negatives, **settings)
 

@@ -134,7 +134,7 @@ class TrainedRecommender(Recommender):
             Whether lr stays, or falls along a half wave to 0 over the epochs.
         processes : int
             More than 1: so many processes compute each step, in place of threads; the result is the
-            same, and small steps are faster. Where the system can fork (Linux, macOS).
+            same, and small steps are faster. On Linux only: they are forks.
         epochs, evaluate_every, threads, progress
             As in `train`.
         """

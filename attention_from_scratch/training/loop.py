@@ -182,7 +182,7 @@ def descend(
     common = Common(params)
 
     def rows_of(member):
-        part = optimizer.part(lambda tree: member.share(common.layout.lay(tree)))
+        part = optimizer.part(partial(share_of, member, common.layout))
         step_of = partial(together, member, common, loss, part, clip, seed)
         return through(step_of, common.params, part)
 
@@ -190,6 +190,11 @@ def descend(
         for row in rows_of(first):
             tree_map(np.copyto, params, common.params)
             yield row
+
+
+def share_of(member, layout, tree) -> list[np.ndarray]:
+    """A copy of what a process updates, of a tree like the parameters."""
+    return [rows.copy() for rows in member.share(layout.lay(tree))]
 
 
 def walk(step_of, params, optimizer, *, batches, epochs, schedule):

@@ -49,7 +49,7 @@ class Adam:
         self.square = tree_map(np.zeros_like, params)
 
     def part(self, share: Callable[[Tree], list]) -> "Adam":
-        """The same for a part of the parameters: what `share` makes of a tree like them."""
+        """The same for a part of the parameters: `share` copies it from a tree like them."""
         part = copy.copy(self)
         part.mean, part.square = share(self.mean), share(self.square)
         return part
@@ -146,9 +146,9 @@ def clip_gradients(grads: Tree, max_norm: float) -> tuple[Tree, float]:
 
 
 def gradient_norm(grads: Tree) -> float:
-    """Of all of them, as of one vector."""
+    """Of all of them, as of one vector, whatever their order."""
     found = (leaf.rows if isinstance(leaf, Rows) else leaf for leaf in leaves(grads))
-    return float(np.sqrt(sum(np.square(leaf, dtype=np.float64).sum() for leaf in found)))
+    return math.sqrt(math.fsum(np.square(leaf, dtype=np.float64).sum() for leaf in found))
 
 
 def shrunk(grad: np.ndarray | Rows, norm: float, max_norm: float) -> np.ndarray | Rows:

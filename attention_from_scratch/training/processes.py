@@ -39,12 +39,17 @@ def check_processes(processes: int) -> int:
     return processes
 
 
+class FirstIsGone(Exception):
+    """Raised in the other processes, which then end."""
+
+
 class Member:
     """One of the processes: which, and how it meets the others."""
 
     def __init__(self, rank: int, arrivals: list, pipes: list[Connection]):
         self.rank, self.size = rank, len(arrivals)
-        self.arrivals, self.pipes = arrivals, pipes  # semaphores: who waits for whose
+        self.arrivals = arrivals  # a semaphore each, which the others release when they arrive
+        self.pipes = pipes
 
     def computes(self, index: int, n_shards: int) -> bool:
         """Whether a shard is its own: they are dealt forth and back, from the last, the longest."""
@@ -75,9 +80,11 @@ class Member:
                 continue
             if arrival.acquire(timeout=ASLEEP):
                 return
-            for pipe in self.pipes:
-                if pipe.poll():
-                    raise heard(pipe)
+            gone = [pipe for pipe in self.pipes if pipe.poll()]  # perhaps after they arrived
+            if gone and not arrival.acquire(timeout=ASLEEP):
+                raise heard(gone[0]) if self.rank == 0 else FirstIsGone
+            if gone:
+                return
 
 
 def heard(pipe: Connection) -> Exception:
@@ -105,7 +112,7 @@ def crew(size: int, work: Callable[[Member], None]) -> Iterator[Member]:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         try:
             work(Member(rank, arrivals, [pipe]))
-        except ChildProcessError:  # the first is gone
+        except FirstIsGone:
             pass
         except Exception as error:
             pipe.send(error)

@@ -9,7 +9,7 @@ import numpy as np
 from attention_from_scratch.tree import Rows, Tree, leaves, tree_map
 
 MAX_SHARDS = 8  # of a batch
-LARGE = 2**15  # numbers: a larger array lies by itself, smaller ones end to end
+LARGE = 2**15  # numbers: a larger array lies by itself, and may have a gradient of `Rows`
 
 
 class Layout:
@@ -66,7 +66,10 @@ class Common:
 
 
 class Slot:
-    """Where the gradients of a shard are put, as arrays of a layout: all of one, or `Rows`."""
+    """Where the gradients of a shard are put: each array of a layout dense, or a large one `Rows`.
+
+    A small one must not be `Rows`: what it lies with is dense, and Adam rounds the two otherwise.
+    """
 
     def __init__(self, layout: Layout):
         self.layout = layout
@@ -84,12 +87,15 @@ class Slot:
         """Write one of them."""
         if not isinstance(grad, Rows):
             self.leaves[number][...] = grad
-        elif number not in self.layout.alone:
-            self.leaves[number][...] = grad.dense()
-        else:
-            at, n_rows = self.layout.alone[number], len(grad.ids)
-            self.ids[at][:n_rows], self.arrays[at][:n_rows] = grad.ids, grad.rows
-            self.n_rows[at] = n_rows
+            return
+        if number not in self.layout.alone:
+            raise ValueError(
+                f"a gradient of shape {grad.shape} came as Rows, but with several processes that "
+                f"must be an array of more than {LARGE} numbers"
+            )
+        at, n_rows = self.layout.alone[number], len(grad.ids)
+        self.ids[at][:n_rows], self.arrays[at][:n_rows] = grad.ids, grad.rows
+        self.n_rows[at] = n_rows
 
     def get(self) -> list[np.ndarray | Rows]:
         """Views of them."""

@@ -486,6 +486,12 @@ def test_a_table_collects_what_belongs_to_each_row(ids, padding_id):
     assert_same(of(ops.embedding), of(fast.embedding), (weight,))
 
 
+@pytest.mark.parametrize(("n_ids", "shape"), [(0, (3, 0)), (2, (3, 0)), (0, (3, 2))])
+def test_a_table_without_columns_or_of_nothing_asked_for_has_its_gradient(n_ids, shape):
+    output, backward = fast.embedding(np.ones(n_ids, int), np.ones(shape))
+    assert backward(output).shape == shape
+
+
 @pytest.mark.parametrize(
     ("op", "shapes"),
     [

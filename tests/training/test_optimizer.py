@@ -206,3 +206,9 @@ def test_a_part_of_an_optimizer_has_its_settings_and_its_moments():
     part.update([np.ones((2, 2))], [np.ones((2, 2))])
     assert adam.step_count == 1
     assert len(np.unique(adam.mean["a"])) == 1
+
+
+def test_the_norm_of_gradients_does_not_depend_on_their_order():
+    grads = {"large": np.array([2.0**27])} | {f"{n}": np.ones(1) for n in range(100)}
+    backwards = dict(reversed(grads.items()))
+    assert optimizer.gradient_norm(grads) == optimizer.gradient_norm(backwards) > 2.0**27

@@ -10,7 +10,7 @@ import pytest
 
 from attention_from_scratch.models import SASRec
 from attention_from_scratch.training import Adam, processes, sharing, train
-from attention_from_scratch.training.loop import descend
+from attention_from_scratch.training.loop import descend, share_of
 from attention_from_scratch.training.processes import Member, check_processes, crew
 from attention_from_scratch.training.sharing import Common
 from attention_from_scratch.tree import Rows, tree_leaves
@@ -33,14 +33,22 @@ def fitted(model, **settings):
     return leaves, [row["loss"] for row in model.history]
 
 
+@pytest.fixture
+def small_tables_are_large(monkeypatch):
+    monkeypatch.setattr(sharing, "LARGE", 100)
+
+
+@pytest.mark.parametrize("large", [100, sharing.LARGE])  # both ways of sharing arrays
 @pytest.mark.parametrize("clip", [None, 0.01])
 @pytest.mark.parametrize(
     "kind",
     [{"loss": "bce", "fast": True}, {"loss": "bce"}, {"loss": "cross_entropy", "fast": True}],
     ids=["bce fast, with rows", "bce", "cross-entropy fast"],
 )
-def test_any_number_of_processes_trains_the_model_that_threads_train(kind, clip, monkeypatch):
-    monkeypatch.setattr(sharing, "LARGE", 100)  # both ways of sharing arrays
+def test_any_number_of_processes_trains_the_model_that_threads_train(
+    kind, clip, large, monkeypatch
+):
+    monkeypatch.setattr(sharing, "LARGE", large)
     model = SASRec(2000, **SMALL, **kind)
     of_threads, losses = fitted(model, clip=clip, weight_decay=0.1)
     for number in (2, 3):
@@ -50,6 +58,7 @@ def test_any_number_of_processes_trains_the_model_that_threads_train(kind, clip,
             np.testing.assert_array_equal(of_processes[name], leaf, err_msg=name)
 
 
+@pytest.mark.usefixtures("small_tables_are_large")
 def test_the_shards_here_have_gradients_of_rows_and_of_both_lengths():
     model = SASRec(2000, **SMALL, loss="bce", fast=True)
     settings = {"context": {}, "wanted": None, "pool": 1, "pieces": False}
@@ -100,12 +109,28 @@ def test_there_may_be_more_processes_than_shards():
     assert many.params["w"].tolist() == alone.params["w"].tolist()
 
 
-def test_an_error_in_another_process_is_raised_here():
+@pytest.mark.parametrize("kind", [KeyError, ChildProcessError, EOFError])
+def test_an_error_in_another_process_is_raised_here(kind):
     def act():
-        raise KeyError("no such thing")
+        raise kind("no such thing")
 
-    with pytest.raises(KeyError, match="no such thing"):
+    with pytest.raises(kind, match="no such thing"):
         run(elsewhere(act))
+
+
+def test_who_has_arrived_and_gone_is_not_missed(monkeypatch):
+    monkeypatch.setattr(processes, "AWAKE", 0)
+    answers = iter([False, False, True])  # at once, after a while, and when the other has gone
+    arrival = SimpleNamespace(acquire=lambda **how: next(answers))
+    Member(0, [arrival, None], [SimpleNamespace(poll=lambda: True)]).wait()
+    assert list(answers) == []
+
+
+def test_a_process_keeps_the_moments_of_its_share_only():
+    layout = sharing.Layout({"w": np.zeros((8, 2)), "b": np.zeros(3)})
+    share = share_of(Member(1, [None] * 2, []), layout, {"w": np.ones((8, 2)), "b": np.ones(3)})
+    assert [array.shape for array in share] == [(8, 1), (2,)]
+    assert all(array.base is None and (array == 1).all() for array in share)
 
 
 @pytest.mark.parametrize("number", [2, 3])

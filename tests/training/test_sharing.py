@@ -55,5 +55,9 @@ def test_a_slot_gives_back_what_was_put_last(layout):
         expected = table.dense() if isinstance(table, Rows) else table
         np.testing.assert_array_equal(dense(found)["table"], expected)
         np.testing.assert_array_equal(dense(found)["weight"], TREE["weight"])
-    slot.put(TREE | {"weight": Rows(np.array([1]), np.full((1, 3), 2.0), 2)})  # of a small one
-    assert dense(slot.get())["weight"].tolist() == [[0, 0, 0], [2, 2, 2]]
+
+
+def test_rows_of_a_small_array_are_an_error(layout):
+    rows = Rows(np.array([1]), np.full((1, 3), 2.0), 2)
+    with pytest.raises(ValueError, match=r"of shape \(2, 3\) came as Rows, but .* more than 10"):
+        Slot(layout).put(TREE | {"weight": rows})
