@@ -77,7 +77,7 @@ def one_by_one(loss_of, params, shards, optimizer, parallel, processes):
         while not asked.acquire(timeout=1):
             first = multiprocessing.parent_process()  # None: this is the first
             if first is not None and not first.is_alive():
-                raise ChildProcessError("the first process is gone")
+                raise SystemExit  # the first has ended
         yield shards
 
     settings = {"epochs": 2**31, "seed": 0, "processes": processes}  # of one batch each

@@ -1,12 +1,15 @@
 """The peers that speed is compared with compute what we compute."""
 
+import multiprocessing
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import torch
 
 from attention_from_scratch.models import sasrec
-from benchmarks.speed import jax_peer, torch_peer
+from benchmarks.speed import jax_peer, models, torch_peer
+from benchmarks.speed.training_step import QUICK
 
 SHAPE = {"n_items": 30, "length": 7, "dim": 6, "n_blocks": 2, "n_heads": 2}
 
@@ -61,6 +64,33 @@ def test_the_pytorch_peer_has_our_losses():
     binary, catalogue = losses()
     expected = [binary, catalogue, catalogue]
     np.testing.assert_allclose([loss.item() / 28 for loss in found], expected, rtol=1e-5)
+
+
+def test_steps_of_replicas_are_those_of_the_whole_batch(tmp_path):
+    settings = {"loss": "bce", "dropout": 0.0, "attention_dropout": 0.0, "shape": QUICK}
+    settings["threads"] = 2
+    whole, _ = models.torch(**settings)  # each has taken a step when it is ready
+    settings |= {"shard": QUICK["batch"] // 2, "meeting": str(tmp_path / "meeting")}
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe()
+    arguments = (models.__name__, "torch", settings | {"rank": 1}, there)
+    follower = context.Process(target=torch_peer.follow, args=arguments, daemon=True)
+    follower.start()
+    there.close()
+    replicas, _ = models.torch(**settings, rank=0)
+    whole()
+    here.send(None)
+    replicas()
+    here.close()
+    follower.join(20)
+    torch.distributed.destroy_process_group()
+    theirs = dict(replicas.func.__self__.model.module.named_parameters())
+    for name, expected in whole.func.__self__.model.named_parameters():
+        if not name.endswith("qkv.bias"):  # of the key 0, but for what Adam magnifies
+            np.testing.assert_allclose(
+                theirs[name].detach(), expected.detach(), atol=2e-5, err_msg=name
+            )
+    assert not follower.is_alive()
 
 
 def test_the_jax_peer_has_our_outputs():
