@@ -16,6 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from attention_from_scratch.training.memory import keep_memory
+
 
 class Block(nn.Module):
     """x + attention(norm(x)), then x + feed_forward(norm(x))."""
@@ -194,7 +196,8 @@ def with_followers(module, function, settings, processes):
 
 
 def follow(module, function, settings, pipe):
-    """Run whenever the first process does, as long as it is there."""
+    """Run whenever the first process does, as long as it is there; with the same allocator."""
+    keep_memory()
     run, _ = getattr(importlib.import_module(module), function)(**settings)
     try:
         while True:
