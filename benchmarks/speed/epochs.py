@@ -8,28 +8,26 @@ from functools import partial
 import numpy as np
 
 from benchmarks.speed.layers import pool_of
-from benchmarks.speed.models import BETAS, LR
+from benchmarks.speed.models import BETAS, LR, when_asked
 from benchmarks.speed.rankers import histories_of
 
 BATCH, POOL = 128, 16
 
 
 def ours(*, data, length, dim, dropout, threads, processes=1, pool=POOL, users=None):
-    """SASRec of the fast ops, as `fit` trains it; that processes are forked counts."""
+    """SASRec of the fast ops, as `fit` trains it, one epoch after another."""
     from attention_from_scratch.models import SASRec
     from attention_from_scratch.training import Adam
-    from attention_from_scratch.training.loop import descend
 
     histories, n_items = training_histories(data, users)
     model = SASRec(n_items, length, dim, dropout=dropout, loss="bce", fast=True)
     params, (parallel, stack) = model.initial_params(), pool_of(threads)
     batches = partial(model.batches, histories, BATCH, context={}, wanted=None, pool=pool)
     optimizer = Adam(params, lr=LR, betas=BETAS)
-
-    settings = {"epochs": 1, "seed": 0, "processes": processes}
+    epochs = when_asked(model.loss, params, batches, optimizer, parallel, processes)
 
     def run(stack=stack):
-        list(descend(model.loss, params, batches, optimizer, parallel, **settings))
+        next(epochs)
 
     cores = f"{threads} threads" if processes == 1 else f"{processes} processes"
     return run, f"NumPy {np.__version__}, {cores}"

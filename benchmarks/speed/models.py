@@ -57,7 +57,7 @@ def ours(
     optimizer = Adam(params, lr=LR, betas=BETAS)
     pool = ExitStack()  # open as long as the process lives
     parallel = pool.enter_context(shard_pool(threads))
-    steps = one_by_one(loss_of, params, shards, optimizer, parallel, processes)
+    steps = when_asked(loss_of, params, lambda epoch: [shards], optimizer, parallel, processes)
 
     def step(pool=pool):
         next(steps)
@@ -67,25 +67,25 @@ def ours(
     return step, f"NumPy {np.__version__}, {cores}, shards of {shard}"
 
 
-def one_by_one(loss_of, params, shards, optimizer, parallel, processes):
-    """The steps of `descend`, each when it is asked for: what is not must not keep a core busy."""
+def when_asked(loss_of, params, batches, optimizer, parallel, processes):
+    """The epochs of `descend`, each when it is asked for: what is not must not keep a core busy."""
     from attention_from_scratch.training.loop import descend
 
     asked = multiprocessing.get_context("fork").Semaphore(0)
 
-    def batches(epoch):
+    def batches_if_asked(epoch):
         while not asked.acquire(timeout=1):
             first = multiprocessing.parent_process()  # None: this is the first
             if first is not None and not first.is_alive():
                 raise SystemExit  # the first has ended
-        yield shards
+        yield from batches(epoch)
 
-    settings = {"epochs": 2**31, "seed": 0, "processes": processes}  # of one batch each
-    steps = descend(loss_of, params, batches, optimizer, parallel, **settings)
+    settings = {"epochs": 2**31, "seed": 0, "processes": processes}
+    epochs = descend(loss_of, params, batches_if_asked, optimizer, parallel, **settings)
     while True:
         for _ in range(processes):
             asked.release()
-        yield next(steps)
+        yield next(epochs)
 
 
 def torch(
