@@ -93,6 +93,22 @@ def test_steps_of_replicas_are_those_of_the_whole_batch(tmp_path):
     assert not follower.is_alive()
 
 
+def test_a_follower_has_the_allocator_of_the_others(monkeypatch):
+    order = []
+    monkeypatch.setattr(torch_peer, "keep_memory", lambda: order.append("kept"))
+
+    def prepare():
+        order.append("prepared")
+        return lambda: order.append("ran"), "nothing"
+
+    monkeypatch.setattr(models, "prepare", prepare, raising=False)
+    here, there = multiprocessing.Pipe()
+    here.send(None)
+    here.close()
+    torch_peer.follow(models.__name__, "prepare", {}, there)
+    assert order == ["kept", "prepared", "ran"]
+
+
 def test_the_jax_peer_has_our_outputs():
     params, ids, *_ = drawn()
     theirs = {"items": params["items"], "positions": params["positions"], "norm": params["norm"]}
