@@ -161,8 +161,8 @@ def demo_options(add):
 
 def run_demo(options):
     """Run `demo`."""
-    from attention_from_scratch import runs
-    from attention_from_scratch.demo import demo
+    from attention_from_scratch.commands import runs
+    from attention_from_scratch.commands.demo import demo
 
     with runs.folder_for_output(options.out):
         demo(options.out)
@@ -215,7 +215,7 @@ def train_options(add):
 
 def run_train(options):
     """Fit a model; write it with its catalogue, its curves and its test figures."""
-    from attention_from_scratch import runs
+    from attention_from_scratch.commands import runs
 
     runs.train(options)
 
@@ -231,7 +231,8 @@ def evaluate_options(add):
 
 def run_evaluate(options):
     """Rank every user's last event and print the metrics."""
-    from attention_from_scratch import evaluation, runs
+    from attention_from_scratch import evaluation
+    from attention_from_scratch.commands import runs
 
     model, catalogue = runs.load(options.run_folder)
     split = runs.read_like(options.data, options.columns, catalogue, options.run_folder)
@@ -265,7 +266,7 @@ def recommend_options(add):
 
 def run_recommend(options):
     """Print the history and what should come next."""
-    from attention_from_scratch import runs
+    from attention_from_scratch.commands import runs
 
     model, catalogue = runs.load(options.run_folder)
     history = runs.history_of(options.history, catalogue)
@@ -296,7 +297,8 @@ def attention_options(add):
 
 def run_attention(options):
     """Draw the weights of every block and head."""
-    from attention_from_scratch import plot, runs
+    from attention_from_scratch import plot
+    from attention_from_scratch.commands import runs
 
     model, catalogue = runs.load(options.run_folder)
     history = runs.history_of(options.history, catalogue)
@@ -316,7 +318,7 @@ def verify_options(add):
 
 def run_verify(options):
     """Check every gradient, by numerical derivatives, against frameworks or against a dump."""
-    from attention_from_scratch import checks
+    from attention_from_scratch.proofs import checks
 
     noun, dtype = "rows", options.dtype or "float64"
     if options.json is not None:

@@ -6,6 +6,8 @@ from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
+FORMAT = 2  # of the files that are written here; one that names none is of the first, 1
+
 
 def replace_file(path: str | Path, write: Callable[[Path], None]) -> None:
     """Let `write` fill a temporary file beside `path`, then put it in place in one move.
@@ -27,3 +29,14 @@ def replace_file(path: str | Path, write: Callable[[Path], None]) -> None:
     finally:
         with suppress(OSError):
             temporary.unlink()
+
+
+def check_format(path: str | Path, description: dict) -> int:
+    """The format of a file, if this version can read it."""
+    number = description.get("format", 1)
+    if number not in range(1, FORMAT + 1):
+        raise ValueError(
+            f"{path} has format {number!r}, but this version reads formats 1 to {FORMAT}: a newer "
+            "version wrote it"
+        )
+    return number

@@ -37,10 +37,11 @@ from attention_from_scratch.data.readers import ITEM_FILES
 from attention_from_scratch.evaluation import evaluate
 from attention_from_scratch.files import replace_file
 from attention_from_scratch.models import SASRec, gru4rec
-from attention_from_scratch.models.baselines import MarkovChain, MostPopular, RecentlyPopular
 from attention_from_scratch.models.bpr import BPR
 from attention_from_scratch.models.content import ContentBased
+from attention_from_scratch.models.markov import MarkovChain
 from attention_from_scratch.models.neighbours import ItemKNN, UserKNN
+from attention_from_scratch.models.popularity import MostPopular, RecentlyPopular
 from attention_from_scratch.plot import save
 from attention_from_scratch.training import available_cores
 from benchmarks.baselines_page import CHOSEN_BY, figure, page, read_results, section

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from attention_from_scratch.tree import Rows, leaves, tree_leaves, tree_map, tree_sum
+from attention_from_scratch.rows import Rows, tree_sum
+from attention_from_scratch.tree import leaves, rebuild, tree_leaves, tree_map
 
 
 def tree(factor=1.0):
@@ -113,3 +114,13 @@ def test_a_sum_of_rows_is_the_sum_of_the_arrays():
 
 def test_leaves_come_in_the_order_of_the_tree():
     assert [leaf.shape for leaf in leaves(tree())] == [(2, 3), (3,), (1,), (1,)]
+
+
+def test_a_tree_is_rebuilt_from_its_leaves_with_the_branches_that_have_none():
+    template = {"a": None, "b": {}, "c": [{"d": 1, "e": None}], "f": {"g": None}}
+    assert rebuild(template, {"c.0.d": 7}) == {
+        "a": None,
+        "b": {},
+        "c": [{"d": 7, "e": None}],
+        "f": {"g": None},
+    }

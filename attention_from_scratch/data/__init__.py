@@ -13,7 +13,7 @@ from attention_from_scratch.data.scenarios import (
     Social,
     before_last,
 )
-from attention_from_scratch.data.shop import Shop
+from attention_from_scratch.data.scenarios.shop import Shop
 from attention_from_scratch.data.split import Split, leave_one_out
 from attention_from_scratch.data.user_files import UserField, read_user_fields
 

@@ -1,17 +1,22 @@
-"""Models: compositions of ops, one file a model, and the estimators around them."""
+"""Models: what a person fits. One file a model, named after its class.
 
-from attention_from_scratch.models.baselines import MarkovChain, MostPopular, RecentlyPopular
+`recommender` and `trained` are the two base classes. What belongs to models but stands in rooms of
+its own (`explain`, `article`) can be had from here as well.
+"""
+
+import importlib
+
+from attention_from_scratch.explain import aggregate_report, agreement, explain
 from attention_from_scratch.models.bpr import BPR
 from attention_from_scratch.models.content import ContentBased
-from attention_from_scratch.models.estimator import SASRec
-from attention_from_scratch.models.explanation import agreement, explain
-from attention_from_scratch.models.flow_chart import flow, flow_chart
-from attention_from_scratch.models.listing import Listing, listing
+from attention_from_scratch.models.markov import MarkovChain
 from attention_from_scratch.models.neighbours import ItemKNN, UserKNN
-from attention_from_scratch.models.pipeline_estimator import Pipeline, gru4rec
+from attention_from_scratch.models.pipeline import Pipeline, gru4rec
+from attention_from_scratch.models.popularity import MostPopular, RecentlyPopular
 from attention_from_scratch.models.recommender import Recommender
-from attention_from_scratch.models.report import aggregate_report
-from attention_from_scratch.models.worked_example import worked_example
+from attention_from_scratch.models.sasrec import SASRec
+
+OF_THE_ARTICLE = ("Listing", "flow", "flow_chart", "listing", "worked_example")
 
 __all__ = [
     "BPR",
@@ -34,3 +39,10 @@ __all__ = [
     "listing",
     "worked_example",
 ]
+
+
+def __getattr__(name):
+    """What `article` has, which is built on the models, is loaded when it is asked for."""
+    if name in OF_THE_ARTICLE:
+        return getattr(importlib.import_module("attention_from_scratch.article"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

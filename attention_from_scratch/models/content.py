@@ -1,15 +1,25 @@
 """Recommend what resembles what the user met, by what is known of the items themselves."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
-from attention_from_scratch.models.baselines import Baseline, check_half_life, weighted
+from attention_from_scratch.models.counting import CountingRecommender, CountingSettings, weighted
+from attention_from_scratch.models.neighbours import FORGETS
+from attention_from_scratch.settings import Number, OrNone, option
 
 BATCH = 256  # users at a time; changes nothing but time and memory
 
 
-class ContentBased(Baseline):
+@dataclass(frozen=True)
+class ContentSettings(CountingSettings):
+    """What a `ContentBased` is told."""
+
+    half_life: float | None = option(2.0, OrNone(Number()), FORGETS)
+
+
+class ContentBased(CountingRecommender):
     """Items like those of the history: content-based filtering.
 
         profile(u) = weighted mean of the rows of the items of u's history
@@ -23,13 +33,8 @@ class ContentBased(Baseline):
     gets 0 for this matrix. Nobody else's events matter; those of training are only there to say
     what is popular, for a history about whose items nothing is known.
 
-    Parameters
-    ----------
-    n_items : int, V
-    features : mapping from name to (V + 1, F) matrix
-        As from `read_features`; row 0 is padding.
-    half_life : float or None
-        After so many further events an event counts half; None: all count alike.
+    Besides the settings it takes `features`: name -> (V + 1, F) matrix, as from `read_features`;
+    row 0 is padding.
 
     Raises
     ------
@@ -40,24 +45,26 @@ class ContentBased(Baseline):
     mean of the items as profile is that of Rocchio's relevance feedback.
     """
 
-    def __init__(
-        self,
-        n_items: int,
-        features: Mapping[str, np.ndarray],
-        half_life: float | None = 2.0,
-    ):
-        super().__init__(n_items)
-        self.half_life = check_half_life(half_life)
+    KIND = "content-based"
+    Settings = ContentSettings
+
+    def __init__(self, n_items: int, features: Mapping[str, np.ndarray], *args, **settings):
+        super().__init__(n_items, *args, **settings)
         if not features:
             raise ValueError("features is empty, but needs at least one matrix")
-        self.known, self.features = {}, {}
+        self.given, self.known, self.features = dict(features), {}, {}
         for name, matrix in features.items():
             self.known[name], self.features[name] = normalised(name, matrix, self.n_items)
+
+    @property
+    def constants(self) -> dict:
+        """The feature matrices as they were given."""
+        return {"features": {name: np.asarray(of) for name, of in self.given.items()}}
 
     def score_users(self, histories: list[np.ndarray]) -> Iterator[np.ndarray | None]:
         """How much every item resembles each user's, (V + 1,); None: nothing is known of theirs."""
         for start in range(0, len(histories), BATCH):
-            batch = [weighted(h, self.half_life) for h in histories[start : start + BATCH]]
+            batch = [weighted(h, self.settings.half_life) for h in histories[start : start + BATCH]]
             scores, told = self.score_batch(batch)
             for row, any_known in zip(scores, told, strict=True):
                 yield row if any_known else None

@@ -5,23 +5,35 @@ halved every `half_life` events. With half_life=None all weigh the same, as in t
 order of the events then means nothing.
 """
 
-import math
 from collections.abc import Sequence
-from numbers import Real
+from dataclasses import dataclass
 
 import numpy as np
 
-from attention_from_scratch.models.baselines import (
-    Baseline,
-    check_half_life,
+from attention_from_scratch.models.counting import (
+    CountingRecommender,
+    CountingSettings,
     grouped,
+    packed,
     tally,
+    unpacked,
     weighted,
 )
-from attention_from_scratch.training.checks import check_integer
+from attention_from_scratch.settings import Number, OrNone, Whole, option
+from attention_from_scratch.tree import Tree
+
+FORGETS = "events after which one counts half; None: all count alike"
 
 
-class UserKNN(Baseline):
+@dataclass(frozen=True)
+class UserKNNSettings(CountingSettings):
+    """What a `UserKNN` is told."""
+
+    k: int = option(20, Whole(), "number of neighbours")
+    half_life: float | None = option(3.0, OrNone(Number()), FORGETS)
+
+
+class UserKNN(CountingRecommender):
     """Users who met what you met also met this: user-based collaborative filtering.
 
         similarity(u, v) = sum over the items of both of weight(u, i) / (|u| |v|)
@@ -36,34 +48,27 @@ class UserKNN(Baseline):
     training user who met nothing else has nothing to recommend, and is no neighbour. (It follows
     that one should not ask about less than a user's training history: it would answer itself.)
 
-    Parameters
-    ----------
-    n_items : int, V
-    k : int
-        Number of neighbours.
-    half_life : float or None
-        After so many further events an event counts half; None: all count alike.
-
     Source: Resnick et al., GroupLens: an open architecture for collaborative filtering of netnews,
     CSCW 1994; with the cosine, for events without ratings, as in Sarwar et al., Analysis of
     recommendation algorithms for e-commerce, EC 2000.
     """
 
-    def __init__(self, n_items: int, k: int = 20, half_life: float | None = 3.0):
-        super().__init__(n_items)
-        self.k = check_integer("k", k, 1)
-        self.half_life = check_half_life(half_life)
+    KIND = "user-knn"
+    Settings = UserKNNSettings
 
-    def learn(self, histories: list[np.ndarray]) -> None:
-        """Note which items each user met, and which users met each item."""
-        self.items_of = [np.unique(history) for history in histories]
-        self.lengths = np.array([len(items) for items in self.items_of], np.int64)
+    def learn(self, histories: list[np.ndarray]) -> Tree:
+        """Note which items each user met."""
+        return {"items_of": packed([np.unique(history) for history in histories])}
+
+    def prepare(self, learned: Tree) -> None:
+        """Which items each user met, and which users met each item."""
+        self.items_of, self.lengths = unpacked(learned["items_of"]), learned["items_of"]["lengths"]
         self.users_of = turned(self.items_of, self.n_items)
 
     def score(self, history: np.ndarray) -> np.ndarray | None:
         """Votes of the neighbours, (V + 1,); None if there is no neighbour."""
         similarity = self.similarity(history)
-        neighbours = largest(similarity, self.k)
+        neighbours = largest(similarity, self.settings.k)
         if not neighbours.size:
             return None
         items = [self.items_of[user] for user in neighbours]
@@ -71,15 +76,28 @@ class UserKNN(Baseline):
 
     def similarity(self, history: np.ndarray) -> np.ndarray:
         """How similar each training user is, (users,); 0 for those with nothing to recommend."""
-        items, weights = weighted(history, self.half_life)
+        items, weights = weighted(history, self.settings.half_life)
         users = [self.users_of[item] for item in items]
         n_common = tally(users, len(self.lengths))
-        product = n_common if self.half_life is None else tally(users, len(self.lengths), weights)
+        product = n_common
+        if self.settings.half_life is not None:
+            product = tally(users, len(self.lengths), weights)
         length = np.sqrt(np.maximum(self.lengths, 1) * (weights**2).sum())
         return np.where(n_common < self.lengths, product / length, 0)
 
 
-class ItemKNN(Baseline):
+@dataclass(frozen=True)
+class ItemKNNSettings(CountingSettings):
+    """What an `ItemKNN` is told."""
+
+    k: int = option(50, Whole(), "number of neighbours of each item")
+    shrinkage: float = option(
+        5.0, Number(above_0=False), "takes similarity from pairs that few users stand for"
+    )
+    half_life: float | None = option(1.0, OrNone(Number()), FORGETS)
+
+
+class ItemKNN(CountingRecommender):
     """People who met this also met that: item-based collaborative filtering.
 
         similarity(i, j) = n(i, j) / (sqrt(n(i) n(j)) + shrinkage)
@@ -91,54 +109,39 @@ class ItemKNN(Baseline):
     few users stand for. The similarities are computed item by item and k of each are kept, so
     there is never a matrix of all pairs.
 
-    Parameters
-    ----------
-    n_items : int, V
-    k : int
-        Number of neighbours of each item.
-    shrinkage : float
-        At least 0.
-    half_life : float or None
-        After so many further events an event counts half; None: all count alike.
-
     Source: Sarwar et al., Item-based collaborative filtering recommendation algorithms, WWW 2001;
     for lists of items, with k neighbours of each item of the history: Deshpande & Karypis,
     Item-based top-N recommendation algorithms, TOIS 2004.
     """
 
-    def __init__(
-        self,
-        n_items: int,
-        k: int = 50,
-        shrinkage: float = 5.0,
-        half_life: float | None = 1.0,
-    ):
-        super().__init__(n_items)
-        self.k = check_integer("k", k, 1)
-        if not (isinstance(shrinkage, Real) and 0 <= shrinkage < math.inf):
-            raise ValueError(f"shrinkage was {shrinkage!r}, but must be finite and at least 0")
-        self.shrinkage = shrinkage
-        self.half_life = check_half_life(half_life)
+    KIND = "item-knn"
+    Settings = ItemKNNSettings
 
-    def learn(self, histories: list[np.ndarray]) -> None:
+    def learn(self, histories: list[np.ndarray]) -> Tree:
         """Find the k most similar items of each, and how similar they are."""
         items_of = [np.unique(history) for history in histories]
         users_of = turned(items_of, self.n_items)
         n_users = np.array([max(len(users), 1) for users in users_of])  # 1: nothing / 0 is nothing
-        shape = (self.n_items + 1, min(self.k, self.n_items))
-        self.neighbours = np.zeros(shape, np.int64)  # filled up with 0, to which nothing is similar
-        self.similarities = np.zeros(shape)
+        k = self.settings.k
+        shape = (self.n_items + 1, min(k, self.n_items))
+        neighbours = np.zeros(shape, np.int64)  # filled up with 0, to which nothing is similar
+        similarities = np.zeros(shape)
         for item, users in enumerate(users_of):
             n_both = tally([items_of[user] for user in users], self.n_items + 1)
             n_both[item] = 0  # an item is no neighbour of itself
-            similarity = n_both / (np.sqrt(n_users[item] * n_users) + self.shrinkage)
-            nearest = largest(similarity, self.k)
-            self.neighbours[item, : len(nearest)] = nearest
-            self.similarities[item, : len(nearest)] = similarity[nearest]
+            similarity = n_both / (np.sqrt(n_users[item] * n_users) + self.settings.shrinkage)
+            nearest = largest(similarity, k)
+            neighbours[item, : len(nearest)] = nearest
+            similarities[item, : len(nearest)] = similarity[nearest]
+        return {"neighbours": neighbours, "similarities": similarities}
+
+    def prepare(self, learned: Tree) -> None:
+        """The tables as they are."""
+        self.neighbours, self.similarities = learned["neighbours"], learned["similarities"]
 
     def score(self, history: np.ndarray) -> np.ndarray | None:
         """Votes of the history's items, (V + 1,); None if they have no neighbour."""
-        items, weights = weighted(history, self.half_life)
+        items, weights = weighted(history, self.settings.half_life)
         votes = weights[:, None] * self.similarities[items]  # (n, k)
         if not votes.any():
             return None

@@ -1,279 +1,275 @@
-"""The article's family of models: encoder -> self-attention -> weighted aggregation -> decoder.
+"""The pipeline with the interface of a recommender: fit, scores, recommend, and what comes next."""
 
-Four stages, as in section 2.2 of the article, each a choice of its own:
-
-    encoder       what each event says, given those before it
-    attention     which events each one looks at: the weight matrix
-    aggregation   the weight matrix times what the encoder says; or that, averaged over time
-    decoder       the next item, or the next items in their order
-
-SASRec is one of the family (a Transformer encoder, no attention after it, the dot product), and so
-is GRU4Rec (a GRU encoder, no attention, the dot product).
-"""
+from collections.abc import Mapping
+from copy import copy
+from dataclasses import KW_ONLY, dataclass, fields
 
 import numpy as np
 
-from attention_from_scratch.models.decoders import HEADS, STEPS, init_decoder
-from attention_from_scratch.models.fusion import item_table
-from attention_from_scratch.models.stages import (
-    NO_PROJECTIONS,
-    Stages,
-    aggregate,
-    attention_settings,
-    block_settings,
-    embed,
-    encode,
-    init_attention,
-    init_encoder,
+from attention_from_scratch.arguments import (
+    check_context,
+    check_features,
+    check_heads,
+    check_histories,
+    check_integer,
 )
-from attention_from_scratch.models.transformer import (
-    attention_maps_of,
-    init_linear,
-)
-from attention_from_scratch.ops import (
-    cross_entropy,
-    dropout,
-    multi_head_attention_weights,
-)
-from attention_from_scratch.ops.contract import check_same_shape
-from attention_from_scratch.tree import Tree
+from attention_from_scratch.evaluation import mask_seen, top_k
+from attention_from_scratch.explain.rollout import attention_rollout
+from attention_from_scratch.models.recommender import Histories
+from attention_from_scratch.models.trained import Context, TrainedRecommender, TrainedSettings
+from attention_from_scratch.networks import pipeline
+from attention_from_scratch.networks.decoders import STEPS
+from attention_from_scratch.networks.stages import Stages
+from attention_from_scratch.settings import Flag, Kinds, Share, Whole, option
+from attention_from_scratch.training import cut_batches, epoch_batches
 
 
-def init_params(
-    rng,
-    stages: Stages,
-    *,
-    n_items: int,
-    max_len: int,
-    dim: int,
-    n_blocks: int = 2,
-    n_next: int = 1,
-    positions: bool = True,
-    context: dict[str, int] | None = None,
-    widths: dict[str, int] | None = None,
-    dtype="float32",
-) -> Tree:
-    """Draw the parameters.
+@dataclass(frozen=True)
+class PipelineSettings(TrainedSettings, Stages):
+    """What a pipeline is told: its stages, and the rest."""
 
-    Parameters
-    ----------
-    n_blocks : int
-        Of a Transformer encoder.
-    n_next : int
-        How many events ahead a Transformer decoder learns.
-    positions : bool
-        Whether events are told where in the sequence they stand.
-    context : name -> number of kinds
-        What else is known of an event: a table each.
-    widths : name -> number of features
-        What else is known of an item: a projection each.
-
-    Returns
-    -------
-    {"items": {"ids", "projections"}, "context": {name: table}, "positions", "encoder",
-    "attention", "decoder"}, None for what there is not
-    """
-
-    def table(rows):  # of vectors about as long as 1
-        return rng.normal(0, dim**-0.5, (rows, dim)).astype(dtype)
-
-    def square():
-        return init_linear(rng, dim, dim, dtype)
-
-    projections = {name: init_linear(rng, n, dim, dtype) for name, n in (widths or {}).items()}
-    return {
-        "items": {
-            "ids": table(n_items + 1),
-            "projections": {name: linear["weight"] for name, linear in projections.items()},
-        },
-        "context": {name: table(kinds + 1) for name, kinds in (context or {}).items()},
-        "positions": table(max_len) if positions else None,
-        "encoder": init_encoder(rng, stages.encoder, dim, n_blocks, dtype),
-        "attention": init_attention(stages, square),
-        "decoder": init_decoder(
-            rng, stages.decoder, n_items=n_items, dim=dim, n_next=n_next, dtype=dtype
-        ),
-    }
-
-
-def states(params: Tree, table, ids, context, stages: Stages, *, dropout_p=0.0, rng=None):
-    """From the ids to what is known after each event: embed, encode, attend, aggregate.
-
-    Returns
-    -------
-    output : (B, L, D), or (B, 1, D) as in `aggregate`
-    backward : d_output -> grads of these stages, d_table
-    """
-    noise = {"dropout_p": dropout_p, "rng": rng}
-    x, back_embed = embed(params, table, ids, context, **noise)
-    encoded, back_encode = encode(params["encoder"], x, ids, stages, **noise)
-    known, back_aggregate = aggregate(params["attention"], encoded, ids, stages)
-    output, back_dropout = dropout(known, p=dropout_p, rng=rng)
-
-    def backward(d_output):
-        d_attention, d_encoded = back_aggregate(back_dropout(d_output))
-        d_encoder, d_x = back_encode(d_encoded)
-        grads, d_table = back_embed(d_x)
-        return grads | {"encoder": d_encoder, "attention": d_attention}, d_table
-
-    return output, backward
-
-
-def next_states(params: Tree, table, ids, previous, context, stages: Stages, **noise):
-    """What is known before each of the next items, given those before it.
-
-    Parameters
-    ----------
-    previous : (B, m) of integers
-        The item before each of the next m, for a decoder that goes on from item to item.
-
-    Returns
-    -------
-    output : (B, L, D) where every event predicts the next; else (B, m, D)
-    backward : d_output -> grads of all but items and head, d_table
-    """
-    known, back_states = states(params, table, ids, context, stages, **noise)
-    if stages.predicts_everywhere:
-        return known, back_states
-
-    if stages.decoder in HEADS:
-
-        def backward(d_last):
-            return back_states(at_last(d_last, known))
-
-        return known[:, -1:], backward
-
-    pooled = stages.aggregation == "pooled"  # one vector is all that is handed on
-    memory, real = (known[:, -1:], (ids != 0)[:, -1:]) if pooled else (known, ids != 0)
-    output, back_steps = STEPS[stages.decoder](
-        params["decoder"]["steps"], memory, table, previous, real=real, n_heads=stages.n_heads
+    max_len: int = option(50, Whole(), "latest events looked at")
+    dim: int = option(50, Whole(), "D, width of the model")
+    _: KW_ONLY
+    n_blocks: int = option(2, Whole(), "of a Transformer encoder")
+    positions: bool = option(True, Flag(), "tell events where in the sequence they stand")
+    n_next: int = option(5, Whole(), 'events ahead that a decoder "rnn" or "transformer" learns')
+    cuts: int = option(
+        10, Whole(), "of models that learn from histories cut in two: cuts of each in an epoch"
+    )
+    dropout: float = option(0.2, Share(), "share of numbers left out in training")
+    context: Mapping[str, int] | None = option(
+        None, Kinds(), 'what else is known of an event, such as {"behaviour": 4}; 0 for nothing'
+    )
+    id_dropout: float = option(
+        0.0, Share(with_1=True), "share of items without their id in a step, so that features carry"
     )
 
-    def backward(d_output):
-        d_steps, d_memory, d_table_steps = back_steps(d_output)
-        grads, d_table = back_states(at_last(d_memory, known) if pooled else d_memory)
-        return grads | {"steps": d_steps}, d_table + d_table_steps
+    def check_together(self) -> None:
+        """Stages must go together, and heads divide the width."""
+        super().check_together()
+        check_heads(self.n_heads, self.dim)
 
-    return output, backward
-
-
-def at_last(d_last: np.ndarray, like: np.ndarray) -> np.ndarray:
-    """Zeros like `like` (B, L, D), with d_last (B, 1, D) in the last row."""
-    full = np.zeros_like(like)
-    full[:, -1:] = d_last
-    return full
+    @property
+    def stages(self) -> Stages:
+        """The stages alone."""
+        return Stages(**self.only(*(told.name for told in fields(Stages))))
 
 
-def next_item_loss(
-    params: Tree,
-    ids: np.ndarray,
-    targets: np.ndarray,
-    *,
-    stages: Stages,
-    context=None,
-    features=None,
-    keep=None,
-    total: int | None = None,
-    dropout_p: float = 0.0,
-    rng=None,
-):
-    """Softmax cross-entropy of what comes next over the whole catalogue.
+class Pipeline(TrainedRecommender):
+    """Encoder -> self-attention -> weighted aggregation -> decoder, each of them a choice.
 
-    Parameters
-    ----------
-    params : tree of `init_params`
-    ids : (B, L) of integers in 0..V
-    targets : (B, L) of integers if `stages.predicts_everywhere`: the item after each; else (B, m):
-        the m items after the last (m is 1 unless the decoder is autoregressive). 0: none.
-    context : name -> (B, L) of integers
-    features, keep
-        Of `item_table`.
-    total : int or None
-        What the sum of the losses is divided by; None: the number of targets.
-    dropout_p, rng
-        Dropout on the embedded events, inside a Transformer encoder, and before the decoder.
+    Besides the settings it takes `features`: name -> (V + 1, F) array, or None. That is what else
+    is known of an item, as in `item_table`: any number of matrices; a row with a NaN says that this
+    is not known of the item. An item without an event in training is then what its features say,
+    and with id_dropout=1 nowhere has an item an id.
 
-    Returns
-    -------
-    output : ()
-        In nats.
-    backward : d_output () -> grads
+    Source: the article, sections 2.2 and 3.2; `stages.py` names those of each stage.
     """
-    if stages.predicts_everywhere:
-        check_same_shape("targets", targets, ids.shape)
-    table, back_table = item_table(params["items"], features or {}, keep=keep)
-    noise = {"dropout_p": dropout_p, "rng": rng}
-    previous = following(ids, targets[:, :-1])  # the true ones, whatever the decoder would say
-    hidden, back_states = next_states(params, table, ids, previous, context, stages, **noise)
-    wanted = np.nonzero(targets)  # N places in (B, L) or (B, m)
-    logits, back_head = HEADS.get(stages.decoder, HEADS["dot"])(
-        params["decoder"], hidden[wanted], table
-    )
-    loss, back_loss = cross_entropy(logits, targets[wanted] - 1, reduction="sum")
-    total = max(len(wanted[0]) if total is None else int(total), 1)
 
-    def backward(d_output=1.0):
-        d_head, d_wanted, d_table_head = back_head(back_loss(d_output / total))
-        d_hidden = np.zeros_like(hidden)
-        d_hidden[wanted] = d_wanted
-        grads, d_table = back_states(d_hidden)
-        grads["decoder"] = {"head": d_head, "steps": grads.pop("steps", None)}
-        return grads | {"items": back_table(d_table + d_table_head)}
+    KIND = "pipeline"
+    Settings = PipelineSettings
 
-    return loss / total, backward
+    def __init__(
+        self,
+        *args,
+        features: Mapping[str, np.ndarray] | None = None,
+        fast: bool | None = None,
+        **settings,
+    ):
+        super().__init__(*args, fast=fast, **settings)
+        self.stages, self.kinds = self.settings.stages, self.settings.context
+        self.features = check_features(features, self.n_items, self.settings.dtype)
+        if self.settings.id_dropout == 1 and not self.features:
+            raise ValueError("id_dropout was 1, but without features nothing is left of an item")
 
+    @property
+    def constants(self) -> dict:
+        """The feature matrices."""
+        return {"features": self.features} if self.features else {}
 
-def next_item_scores(
-    params: Tree,
-    ids: np.ndarray,
-    *,
-    stages: Stages,
-    context=None,
-    features=None,
-    keep=None,
-    said: np.ndarray | None = None,
-) -> np.ndarray:
-    """Score of every item as the event after the last: (B, V + 1), -inf for padding.
+    def with_features(self, features: Mapping[str, np.ndarray]) -> "Pipeline":
+        """The same trained model, with features that are known of more items than in training.
 
-    Parameters
-    ----------
-    said : (B, j) of integers, or None
-        Items that an autoregressive decoder has already given: the scores are those of the next.
-    """
-    table, _ = item_table(params["items"], features or {}, keep=keep)
-    previous = following(ids, ids[:, :0] if said is None else said)
-    hidden, _ = next_states(params, table, ids, previous, context, stages)
-    head = HEADS.get(stages.decoder, HEADS["dot"])
-    logits, _ = head(params["decoder"], hidden[:, -1], table)
-    scores = np.full((len(ids), len(table)), -np.inf, logits.dtype)
-    scores[:, 1:] = logits
-    return scores
+        For items that come later: train with NaN in their rows, then hand over what they say. Were
+        it in training, where nobody meets them, the model would learn that they are wrong answers.
 
-
-def following(ids: np.ndarray, said: np.ndarray) -> np.ndarray:
-    """The item before each of the next ones: the last event, and what has been said since."""
-    return np.concatenate([ids[:, -1:], said], axis=1)
-
-
-def attention_maps(
-    params: Tree, ids: np.ndarray, *, stages: Stages, context=None, features=None, keep=None
-) -> np.ndarray:
-    """Who looks at whom: (n_maps, B, H, L, L), those of the encoder's blocks first.
-
-    `featurewise` attention has no such matrix: it compares nothing.
-    """
-    table, _ = item_table(params["items"], features or {}, keep=keep)
-    x, _ = embed(params, table, ids, context)
-    maps = []
-    if stages.encoder == "transformer":
-        maps += attention_maps_of(params["encoder"]["blocks"], x, **block_settings(ids, stages))
-    if stages.attention not in ("none", "featurewise"):
-        encoded, _ = encode(params["encoder"], x, ids, stages)
-        weights, _ = multi_head_attention_weights(
-            {**NO_PROJECTIONS, **(params["attention"] or {})},
-            encoded,
-            encoded,
-            **attention_settings(ids, stages),
+        Parameters
+        ----------
+        features : name -> (V + 1, F) array
+            Matrices of the same names and widths as before.
+        """
+        features = check_features(features, self.n_items, self.settings.dtype)
+        before, after = (
+            {name: matrix.shape[1] for name, matrix in matrices.items()}
+            for matrices in (self.features, features)
         )
-        maps.append(weights)
-    return np.array(maps).reshape(len(maps), len(ids), stages.n_heads, *ids.shape[1:] * 2)
+        if before != after:
+            raise ValueError(f"features had the widths {after}, but the model has learnt {before}")
+        told = copy(self)
+        told.features = features
+        return told
+
+    def initial_params(self):
+        """Fresh parameters, drawn from the seed."""
+        sizes = ("n_items", "max_len", "dim", "n_blocks", "n_next")
+        names = (*sizes, "positions", "context", "dtype")
+        return pipeline.init_params(
+            self.stream("parameters"),
+            self.stages,
+            widths={name: matrix.shape[1] for name, matrix in self.features.items()},
+            **self.settings.only(*names),
+        )
+
+    def batches(self, sequences, batch_size, epoch, *, pieces=False, **columns):
+        """Batches of one epoch: whole histories, or histories cut in two."""
+        settings = {
+            "max_len": self.max_len,
+            "batch_size": batch_size,
+            "rng": self.stream("order", epoch),
+            **self.shards,
+            **columns,
+        }
+        if self.stages.predicts_everywhere:
+            return epoch_batches(sequences, pieces=pieces, **settings)
+        n_next = self.settings.n_next if self.stages.decoder in STEPS else 1
+        cuts = self.settings.cuts
+        return cut_batches(sequences, n_targets=n_next, cuts=cuts, **settings)
+
+    def loss(self, params, shard, *, rng, total):
+        """Loss of a shard of a batch, as `train` wants it."""
+        share = self.settings.id_dropout
+        return pipeline.next_item_loss(
+            params,
+            shard.ids,
+            shard.targets,
+            stages=self.stages,
+            context=shard.context,
+            features=self.features,
+            keep=rng.random(self.n_items + 1) >= share if share else None,
+            total=total,
+            dropout_p=self.settings.dropout,
+            rng=rng,
+            ops=self.ops,
+        )
+
+    def batch_scores(self, params, item_counts, ids, context, said=None) -> np.ndarray:
+        """Score of every item after the last event: (B, L) -> (B, V + 1)."""
+        settings = self.network_settings(item_counts) | {"context": context, "said": said}
+        return pipeline.next_item_scores(params, ids, **settings)
+
+    def network_settings(self, item_counts) -> dict:
+        """What the functions of the network need beside parameters, once the model is trained.
+
+        Of an item without an event its id says nothing: it is what its features say.
+        """
+        keep = item_counts > 0 if self.features else None
+        if self.settings.id_dropout == 1:
+            keep = np.zeros(self.n_items + 1, bool)
+        known = {"features": self.features, "keep": keep}
+        return {"stages": self.stages, "ops": self.ops} | known
+
+    def recommend_in_order(
+        self,
+        histories: Histories,
+        length: int,
+        *,
+        context: Context | None = None,
+        exclude_seen: bool = True,
+    ) -> np.ndarray:
+        """The next `length` items in their order, each the best one given those before it.
+
+        Parameters
+        ----------
+        histories : one sequence of item ids per user, oldest first; none of them empty
+        length : int
+            At most `n_next` of a Transformer decoder, which has learnt so many places.
+        context : name -> one sequence per user, as in `fit`
+        exclude_seen : bool
+            Leave out what is in the history. No item comes twice in any case.
+
+        Returns
+        -------
+        (users, length) of int64
+        """
+        self.require_fitted()
+        if self.stages.decoder not in STEPS:
+            raise ValueError(
+                f"decoder was {self.stages.decoder!r}, but items in order need one of "
+                f"{', '.join(STEPS)}"
+            )
+        histories = check_histories(histories, self.n_items)
+        check_integer("length", length, 1)
+        if self.stages.decoder == "transformer" and length > self.settings.n_next:
+            raise ValueError(
+                f"length was {length}, but the decoder has learnt {self.config['n_next']} places "
+                "(n_next)"
+            )
+        if any(not history.size for history in histories):
+            raise ValueError("a history is empty, but a decoder goes on from a last event")
+        context = check_context(context, self.kinds, histories)
+        chosen = np.zeros((len(histories), length), np.int64)
+        for users in self.scoring_batches(histories):
+            seen = [histories[user] for user in users]
+            ids = self.padded(seen)
+            around = {n: self.padded([rows[u] for u in users]) for n, rows in context.items()}
+            for step in range(length):
+                said = chosen[users, :step]
+                scores = self.batch_scores(self.params, self.item_counts, ids, around, said)
+                scores = mask_seen(scores, said)
+                if exclude_seen:
+                    scores = mask_seen(scores, seen)
+                chosen[users, step] = top_k(scores, 1)[:, 0]
+        return chosen
+
+    def attention_weights(self, history, context: Context | None = None) -> np.ndarray:
+        """Who attends to whom in one history: (n_maps, n_heads, L, L), rows sum to 1.
+
+        The maps of a Transformer encoder's blocks come first, then that of the attention stage; row
+        i is what event i, counted from the oldest that is looked at, takes from each event.
+        """
+        self.require_fitted()
+        (history,) = check_histories([history], self.n_items)
+        if not history.size:
+            raise ValueError("history is empty, but attention needs at least one event")
+        one_user = {name: [column] for name, column in (context or {}).items()}
+        context = check_context(one_user, self.kinds, [history])
+        around = {name: self.padded(rows) for name, rows in context.items()}
+        settings = self.network_settings(self.item_counts) | {"context": around}
+        weights = pipeline.attention_maps(self.params, self.padded([history]), **settings)
+        if not len(weights):
+            raise ValueError("this model compares no event with another: it has no weights to show")
+        return weights[:, 0]
+
+    def attention_shares(self, history, context) -> np.ndarray | None:
+        """What the answer takes from each event, followed back through all maps.
+
+        None where they do not say it: there is no attention; or it is featurewise, which has
+        weights but compares no event with another; or the answer is read by a Transformer decoder,
+        whose own attention to the events is not among the maps.
+        """
+        has_stage = self.stages.attention != "none"
+        if not has_stage and self.stages.encoder != "transformer":
+            return None
+        if self.stages.attention == "featurewise" or self.stages.decoder == "transformer":
+            return None
+        maps = self.attention_weights(history, context)
+        bypass = [True] * len(maps)
+        if has_stage:
+            bypass[-1] = False  # what it takes is all that goes on
+        pooled = self.stages.aggregation == "pooled"
+        return attention_rollout(maps, bypass=bypass, pooled=pooled)
+
+
+def gru4rec(n_items: int, max_len: int = 50, dim: int = 50, **settings) -> Pipeline:
+    """The pipeline as GRU4Rec: one GRU over the events, the item table as its last layer.
+
+    It is trained on the softmax over the whole catalogue, the loss that its authors' second paper
+    samples.
+
+    Source: Hidasi et al., Session-based Recommendations with Recurrent Neural Networks (2016), with
+    the constrained embedding of Hidasi & Karatzoglou, Recurrent Neural Networks with Top-k Gains
+    (2018).
+    """
+    stages = {"encoder": "gru", "attention": "none", "decoder": "dot", "positions": False}
+    return Pipeline(n_items, max_len, dim, **(stages | settings))

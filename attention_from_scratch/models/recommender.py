@@ -1,18 +1,50 @@
-"""What every recommender here offers: scores, and recommendations made from them."""
+"""What every recommender here offers: scores, recommendations, explanations, a file."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 
+from attention_from_scratch.arguments import check_histories
 from attention_from_scratch.evaluation import mask_seen, top_k
+from attention_from_scratch.explain import Explanation, explain
+from attention_from_scratch.settings import Settings, documented, signature_of
+from attention_from_scratch.training import load_model, save_model
+from attention_from_scratch.tree import Tree
 
 Histories = Sequence[Sequence[int] | np.ndarray]
 
 
 class Recommender:
-    """Base class: a subclass has `n_items` and `scores(histories) -> (users, V + 1)`."""
+    """Base class: a subclass has `n_items` and `scores(histories) -> (users, V + 1)`.
 
+    One that can be saved also has a `KIND` (what its files say they hold), `Settings` (what its
+    constructor takes), and `state` and `restore`.
+
+    Attributes
+    ----------
+    settings : Settings
+    n_items : int
+    max_len : int or None
+        How many of the latest events are looked at; None: all.
+    kinds : name -> int
+        What is to be known of each event besides the item, and of how many kinds: the `context`.
+    """
+
+    KIND: str
+    Settings: type[Settings] = Settings
+
+    settings: Settings
     n_items: int
+    max_len: int | None = None
+    kinds: Mapping[str, int] = {}
+
+    def __init_subclass__(cls):
+        """Let the constructor and its documentation follow from the settings."""
+        if "Settings" in cls.__dict__:
+            cls.__signature__ = signature_of(cls.__init__, cls.Settings)
+            if cls.__doc__:
+                cls.__doc__ = f"{cls.__doc__.rstrip()}\n\n{documented(cls.Settings)}\n"
 
     def scores(self, histories: Histories) -> np.ndarray:
         """Score of every item as the next event of each user; -inf in column 0."""
@@ -48,20 +80,66 @@ class Recommender:
         ids = top_k(scores, k)
         return ids, np.take_along_axis(scores, ids, axis=1)
 
+    def attention_shares(self, history: np.ndarray, context: Mapping) -> np.ndarray | None:
+        """The share of each event in what the answer is read from, or None.
 
-def check_histories(histories: Histories, n_items: int) -> list[np.ndarray]:
-    """Histories as int64 arrays; an item outside 1..n_items is an error that names it."""
-    checked = []
-    for index, history in enumerate(histories):
-        array = np.asarray(history)
-        if array.ndim != 1:
-            raise ValueError(f"history {index} has shape {array.shape}, but must be a list of ids")
-        if array.size and not np.issubdtype(array.dtype, np.integer):
-            raise TypeError(f"history {index} has dtype {array.dtype}, but must hold integers")
-        wrong = array[(array < 1) | (array > n_items)]
-        if wrong.size:
-            raise ValueError(
-                f"history {index} holds item {wrong[0]}, but the catalogue has items 1..{n_items}"
-            )
-        checked.append(array.astype(np.int64))
-    return checked
+        None where no attention weights say it. The history is one that is looked at in full.
+        """
+        return None
+
+    def explain(self, history, item: int, context=None) -> Explanation:
+        """Which past events a recommendation rests on: `attention_from_scratch.explain`."""
+        return explain(self, history, item, context)
+
+    # --- files
+
+    @property
+    def config(self) -> dict:
+        """The settings as a dict, as a file has them."""
+        return self.settings.as_dict()
+
+    def save(self, path: str | Path) -> None:
+        """Write the model to one .npz file: to a temporary file first, then renamed."""
+        tree, description = self.state()
+        save_model(path, tree, {"model": self.KIND, "config": self.config} | description)
+
+    @classmethod
+    def load(cls, path: str | Path):
+        """Read what `save` wrote.
+
+        Raises
+        ------
+        FileNotFoundError
+        ValueError
+            If the file holds something else, or another model.
+        """
+        return cls.from_file(path, *load_model(path))
+
+    @classmethod
+    def from_file(cls, path: str | Path, tree: Tree, description: dict):
+        """The model of a file that has been read."""
+        if description.get("model") != cls.KIND:
+            raise ValueError(f"{path} holds a {description.get('model')} model, not a {cls.KIND}")
+        try:
+            config = cls.settings_of_file(description["config"], description.get("format", 1))
+            model = cls(**config, **tree.get("constants", {}))
+            model.restore(tree, description, path)
+        except (KeyError, TypeError, AttributeError):
+            raise ValueError(f"{path} lacks a part of a {cls.KIND} model") from None
+        except ValueError as error:
+            told = str(error)
+            raise ValueError(told if told.startswith(str(path)) else f"{path}: {told}") from None
+        return model
+
+    @classmethod
+    def settings_of_file(cls, config: dict, number: int) -> dict:
+        """What the constructor is to be told, of the settings in a file of this format."""
+        return config
+
+    def state(self) -> tuple[Tree, dict]:
+        """What was learned, as a tree of arrays and a description; raise if nothing was."""
+        raise ValueError(f"a {type(self).__name__} cannot be saved: it says nothing of its state")
+
+    def restore(self, tree: Tree, description: dict, path) -> None:
+        """Take up what `state` gave; raise if it is not of such a model, naming the path."""
+        raise ValueError(f"a {type(self).__name__} cannot be loaded")

@@ -1,309 +1,212 @@
-"""SASRec: self-attentive sequential recommendation (Kang & McAuley, ICDM 2018).
+"""SASRec with the interface of a recommender: fit, scores, recommend, attention_weights, save."""
 
-From the bottom of the paper's figure 1 to its top: embed the events, add their positions, let every
-event attend to those before it, block by block, and score every item as the next one.
-"""
-
-import math
+from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass
+from pathlib import Path
 
 import numpy as np
 
-from attention_from_scratch import fast
-from attention_from_scratch import ops as plain
-from attention_from_scratch.models.transformer import (
-    attention_maps_of,
-    init_block,
-    init_norm,
-    last_state,
-    only_real,
-    transformer_encoder,
+from attention_from_scratch.arguments import check_heads, check_histories
+from attention_from_scratch.explain.rollout import attention_rollout
+from attention_from_scratch.interop.safetensors import (
+    LAYOUT,
+    in_dtype,
+    load_safetensors,
+    require_layout,
+    save_safetensors,
 )
-from attention_from_scratch.tree import Rows, Tree
-
-EPS = 1e-8  # of the layer norms, as in the authors' code
-
-
-def init_params(
-    rng,
-    *,
-    n_items,
-    max_len,
-    dim,
-    n_blocks,
-    norm="pre",
-    output_projection=None,
-    init="glorot",
-    dtype="float32",
-) -> Tree:
-    """Draw the parameters: {"items" (V + 1, D), "positions" (L, D), "blocks": [...], "norm"}.
-
-    The two tables are normal with standard deviation 0.02, for either norm. (The authors' code
-    leaves them to TensorFlow's default, which for L=200, D=50 makes positions four times larger.)
-    Attention has an output projection, or not; None: unless norm is "paper". The linear maps are
-    those of `init_linear`, or, with init="small", of a `small` block.
-    """
-    if output_projection is None:
-        output_projection = norm != "paper"
-
-    def table(rows):
-        return rng.normal(0, 0.02, (rows, dim)).astype(dtype)
-
-    return {
-        "items": table(n_items + 1),
-        "positions": table(max_len),
-        "blocks": [
-            init_block(
-                *(rng, dim),
-                output_projection=output_projection,
-                dtype=dtype,
-                small=init == "small",
-            )
-            for _ in range(n_blocks)
-        ],
-        "norm": init_norm(dim, dtype),
-    }
+from attention_from_scratch.interop.tensors import as_tensors
+from attention_from_scratch.interop.torch import sasrec_from_torch, sasrec_to_torch
+from attention_from_scratch.models.trained import TrainedRecommender, TrainedSettings
+from attention_from_scratch.networks import sasrec
+from attention_from_scratch.settings import Choice, Flag, OrNone, Share, Whole, option
+from attention_from_scratch.training import draw_negatives, epoch_batches, pad
 
 
-def embed(params: Tree, ids: np.ndarray, *, count_from="end", dropout_p=0.0, rng=None, ops=plain):
-    """sqrt(D) * item + position; exactly 0 where there is no event.
+@dataclass(frozen=True)
+class SASRecSettings(TrainedSettings):
+    """What a SASRec is told."""
 
-    Positions are counted from the end, so that the last event always has the last position; or from
-    the start, so that the first event that is looked at has the first, and an event's position says
-    how many there were before it.
-
-    Returns
-    -------
-    output : (B, L, D)
-    backward : d_output (B, L, D) -> {"items", "positions"}
-    """
-    dim = params["items"].shape[-1]
-    real = (ids != 0)[..., None]
-    items, back_items = ops.embedding(ids, params["items"])
-    positions, back_positions = positions_of(ids, params["positions"], count_from, ops)
-    noisy, back_dropout = ops.dropout(math.sqrt(dim) * items + positions, p=dropout_p, rng=rng)
-    output = only_real(noisy, real)
-
-    def backward(d_output):
-        d_sum = back_dropout(only_real(d_output, real))
-        return {
-            "items": back_items(math.sqrt(dim) * d_sum),
-            "positions": back_positions(d_sum),
-        }
-
-    return output, backward
-
-
-def positions_of(ids, table, count_from, ops):
-    """Rows of the table of positions: (L, D), counted from the end, or (B, L, D), from the start.
-
-    `backward` takes a gradient of (B, L, D).
-    """
-    if count_from == "start":
-        before = np.cumsum(ids != 0, axis=-1) - 1
-        return ops.embedding(np.maximum(before, 0), table, padding_id=None)
-    length = ids.shape[-1]
-
-    def backward(d_output):
-        d_table = np.zeros_like(table)
-        d_table[-length:] = d_output.sum(axis=0)
-        return d_table
-
-    return table[-length:], backward
-
-
-def encode(
-    params: Tree,
-    ids: np.ndarray,
-    *,
-    n_heads,
-    norm="pre",
-    mask_padding=True,
-    count_from="end",
-    dropout_p=0.0,
-    attention_dropout_p=None,
-    rng=None,
-    ops=plain,
-):
-    """What the model knows after each event: (B, L) ids -> (B, L, D).
-
-    Parameters
-    ----------
-    params : tree of `init_params`
-    ids : (B, L) of integers in 0..V, L at most the number of positions
-    n_heads : int
-    norm : "pre", "post" or "paper"
-        Which block of `transformer`.
-    mask_padding : bool
-        Hide padding from attention and keep its rows at 0. False only for weights from code that
-        lets events attend to padding, such as pmixer/SASRec.pytorch.
-    count_from : "end" or "start"
-        Of `embed`.
-    dropout_p, attention_dropout_p, rng
-        As in `dropout`: on the embeddings and the feed-forward layers, and on the attention
-        weights, where None means dropout_p too.
-    ops : module
-        `attention_from_scratch.ops`, or `fast`, whose ops have the same names.
-
-    Returns
-    -------
-    output : (B, L, D)
-    backward : d_output (B, L, D) -> grads
-    """
-    n_positions = len(params["positions"])
-    if ids.ndim != 2 or not 1 <= ids.shape[1] <= n_positions:
-        raise ValueError(f"ids has shape {ids.shape}, but must be (B, 1..{n_positions})")
-    noise = {"dropout_p": dropout_p, "rng": rng, "ops": ops}
-    settings = block_settings(ids, n_heads, mask_padding, ops) | noise
-    settings["attention_dropout_p"] = attention_dropout_p
-    real = (ids != 0)[..., None] | (not mask_padding)
-    stack = {"blocks": params["blocks"], "norm": params["norm"]}
-
-    x, back_embed = embed(params, ids, count_from=count_from, **noise)
-    output, back_encoder = transformer_encoder(stack, x, real=real, norm=norm, **settings)
-
-    def backward(d_output):
-        grads, d_x = back_encoder(d_output)
-        return back_embed(d_x) | grads
-
-    return output, backward
-
-
-def block_settings(ids, n_heads, mask_padding=True, ops=plain) -> dict:
-    """Heads, mask (an event sees itself and those before it, never padding) and eps."""
-    mask = ops.causal_mask(ids.shape[-1])
-    if mask_padding:
-        mask = mask & ops.padding_mask(ids)
-    return {"n_heads": n_heads, "mask": mask, "eps": EPS}
-
-
-def catalogue_loss(params: Tree, ids, targets, *, total=None, ops=plain, **settings):
-    """Softmax cross-entropy of each next event over the whole catalogue.
-
-    The decoder is the item table itself: the logit of item v is hidden . items[v].
-
-    Parameters
-    ----------
-    params : tree of `init_params`
-    ids, targets : (B, L) of integers
-        Where a target is 0 there is nothing to predict.
-    total : int or None
-        What the sum of the losses is divided by; None: the number of targets.
-    **settings
-        n_heads, norm, ops and what else `encode` takes.
-
-    Returns
-    -------
-    output : ()
-    backward : d_output () -> grads
-    """
-    hidden, back_encode = encode(params, ids, ops=ops, **settings)
-    wanted = np.nonzero(targets)  # N places in (B, L)
-    loss, back_loss = ops.linear_cross_entropy(
-        hidden[wanted], params["items"][1:].T, targets[wanted] - 1, reduction="sum"
+    max_len: int = option(50, Whole(), "latest events looked at")
+    dim: int = option(50, Whole(), "D, width of the model")
+    n_blocks: int = option(2, Whole(), "Transformer blocks")
+    n_heads: int = option(1, Whole(), "of the attention; divides dim")
+    dropout: float = option(0.2, Share(), "share of numbers left out in training")
+    _: KW_ONLY
+    norm: str = option(
+        "pre", Choice(("pre", "post", "paper")), "where the layer norms stand; paper: as its code"
     )
-    total = max(len(wanted[0]) if total is None else int(total), 1)
-
-    def backward(d_output=1.0):
-        d_wanted, d_table = back_loss(d_output / total)
-        grads = back_encode(scatter(d_wanted, wanted, hidden))
-        grads["items"][1:] += d_table.T
-        return grads
-
-    return loss / total, backward
-
-
-def sampled_loss(params: Tree, ids, targets, negatives, *, total=None, ops=plain, **settings):
-    """Binary cross-entropy: the next event should score high, sampled items low.
-
-    Parameters
-    ----------
-    negatives : (B, L, K) of integers in 1..V
-        K items for every position.
-
-    Other parameters and returns as in `catalogue_loss`. The sum over a position's 1 + K terms
-    counts as one target, as in the paper, section III-E.
-    """
-    hidden, back_encode = encode(params, ids, ops=ops, **settings)
-    wanted = np.nonzero(targets)  # N places in (B, L)
-    candidates = np.concatenate([targets[wanted][:, None], negatives[wanted]], axis=1)  # (N, 1+K)
-    vectors, back_vectors = ops.embedding(candidates, params["items"])  # (N, 1 + K, D)
-    query = hidden[wanted][:, None]  # (N, 1, D)
-    logits = (vectors * query).sum(axis=-1)  # (N, 1 + K)
-    labels = np.zeros_like(logits)
-    labels[:, 0] = 1
-    loss, back_loss = ops.binary_cross_entropy_with_logits(logits, labels, reduction="sum")
-    total = max(len(wanted[0]) if total is None else int(total), 1)
-
-    def backward(d_output=1.0):
-        d_logits, _ = back_loss(d_output / total)
-        d_query = np.einsum("nk,nkd->nd", d_logits, vectors)
-        grads = back_encode(scatter(d_query, wanted, hidden))
-        grads["items"] += back_vectors(d_logits[..., None] * query)
-        return grads
-
-    return loss / total, backward
-
-
-def sampled_loss_of_few(params: Tree, ids, targets, negatives, **settings):
-    """`sampled_loss`, with a table of only the items that occur; their gradient comes as `Rows`.
-
-    They are numbered anew, in their order. Where a batch meets few of a large catalogue, an array
-    as large as the catalogue is what would take the time.
-    """
-    items = params["items"]
-    occurs = np.zeros(len(items), bool)
-    occurs[0] = True
-    for some in (ids, targets, negatives):
-        occurs[some] = True
-    few, number = np.flatnonzero(occurs), np.cumsum(occurs) - 1
-    loss, back_loss = sampled_loss(
-        params | {"items": items[few]}, number[ids], number[targets], number[negatives], **settings
+    loss: str = option(
+        "cross_entropy",
+        Choice(("cross_entropy", "bce")),
+        "softmax over the catalogue, or binary cross-entropy against sampled items",
+    )
+    n_negatives: int = option(1, Whole(), "items sampled for an event, by bce")
+    mask_padding: bool = option(True, Flag(), "hide padding from attention; not so in all code")
+    count_from: str = option(
+        "end",
+        Choice(("end", "start")),
+        "from which of the events looked at positions are counted: the last, or the first",
+    )
+    output_projection: bool | None = option(
+        None, OrNone(Flag()), "of attention; None: unless norm is paper"
+    )
+    init: str = option(
+        "glorot", Choice(("glorot", "small")), "small: what a block adds starts close to 0"
     )
 
-    def backward(d_output=1.0):
-        grads = back_loss(d_output)
-        return grads | {"items": Rows(few, grads["items"], len(items))}
-
-    return loss, backward
-
-
-def scatter(rows, where, like):
-    """An array of zeros like `like`, with `rows` at the places `where` they were taken from."""
-    full = np.zeros_like(like)
-    full[where] = rows
-    return full
+    def check_together(self) -> None:
+        """Heads must divide the width; settle what was left open about the output projection."""
+        check_heads(self.n_heads, self.dim)
+        if self.output_projection is None:
+            self.put("output_projection", self.norm != "paper")
 
 
-def next_item_scores(params: Tree, ids: np.ndarray, **settings) -> np.ndarray:
-    """Score of every item as the event after the last: (B, V + 1), -inf for padding."""
-    hidden, _ = encode(params, ids, **settings)
-    return scores_of(hidden[:, -1], params)
+class SASRec(TrainedRecommender):
+    """Self-attentive sequential recommendation.
 
+    Source: Kang & McAuley, Self-Attentive Sequential Recommendation, ICDM 2018. The softmax loss:
+    Klenitskiy & Vasilev, Turning Dross Into Gold Loss, RecSys 2023.
+    """
 
-def scores_of(state: np.ndarray, params: Tree) -> np.ndarray:
-    """A state against every item: (B, D) -> (B, V + 1)."""
-    scores = state @ params["items"].T
-    scores[:, 0] = -np.inf
-    return scores
+    KIND = "sasrec"
+    Settings = SASRecSettings
 
+    def initial_params(self):
+        """Fresh parameters, drawn from the seed."""
+        sizes = ("n_items", "max_len", "dim", "n_blocks")
+        choices = ("norm", "output_projection", "init", "dtype")
+        settings = self.settings.only(*sizes, *choices)
+        return sasrec.init_params(self.stream("parameters"), **settings)
 
-def fast_scores(
-    params: Tree, ids, *, n_heads, norm="pre", mask_padding=True, count_from="end"
-) -> np.ndarray:
-    """`next_item_scores` of the fast ops, the last block at the last position only."""
-    real = (ids != 0)[..., None] | (not mask_padding)
-    settings = block_settings(ids, n_heads, mask_padding, fast) | {"real": real, "norm": norm}
-    seen = fast.padding_mask(ids) if mask_padding else fast.Mask()
-    stack = {"blocks": params["blocks"], "norm": params["norm"]}
-    x, _ = embed(params, ids, count_from=count_from, ops=fast)
-    return scores_of(last_state(stack, x, last_mask=seen, ops=fast, **settings), params)
+    def batches(self, sequences, batch_size, epoch, **columns):
+        """Batches of one epoch, as `train` wants them; their order is drawn anew each time."""
+        return epoch_batches(
+            sequences,
+            max_len=self.max_len,
+            batch_size=batch_size,
+            rng=self.stream("order", epoch),
+            full=not self.settings.mask_padding,
+            **self.shards,
+            **columns,
+        )
 
+    def loss(self, params, shard, *, rng, total):
+        """Loss of a shard of a batch, as `train` wants it."""
+        noise = {"dropout_p": self.settings.dropout, "rng": rng}
+        settings = self.network_settings | noise | {"total": total}
+        if self.settings.loss == "cross_entropy":
+            return sasrec.catalogue_loss(params, shard.ids, shard.targets, **settings)
+        length, n_negatives = shard.ids.shape[1], self.settings.n_negatives
+        negatives = draw_negatives(shard.histories, length, n_negatives, self.n_items, rng)
+        return self.by_few_items(
+            sasrec.sampled_loss, params, shard.ids, shard.targets, negatives, **settings
+        )
 
-def attention_maps(
-    params: Tree, ids: np.ndarray, *, n_heads, norm="pre", mask_padding=True, count_from="end"
-) -> np.ndarray:
-    """Who attends to whom, in every block and head: (n_blocks, B, H, L, L)."""
-    real = (ids != 0)[..., None] | (not mask_padding)
-    settings = block_settings(ids, n_heads, mask_padding) | {"real": real, "norm": norm}
-    x, _ = embed(params, ids, count_from=count_from)
-    return np.array(attention_maps_of(params["blocks"], x, **settings))
+    @property
+    def network_settings(self) -> dict:
+        """What the functions of the network need beside the parameters."""
+        names = ("n_heads", "norm", "mask_padding", "count_from")
+        return self.settings.only(*names) | {"ops": self.ops}
+
+    def batch_scores(self, params, item_counts, ids, context) -> np.ndarray:
+        """Score of every item after the last event: (B, L) -> (B, V + 1)."""
+        return sasrec.next_item_scores(params, ids, **self.network_settings)
+
+    def attention_weights(self, history) -> np.ndarray:
+        """Who attends to whom in one history: (n_blocks, n_heads, L, L), rows sum to 1.
+
+        L is the length of the history, or max_len if that is less; row i is what event i, counted
+        from the oldest that is looked at, takes from each event. (What a model with
+        mask_padding=False gives to padding is left out.)
+        """
+        self.require_fitted()
+        (history,) = check_histories([history], self.n_items)
+        if not history.size:
+            raise ValueError("history is empty, but attention needs at least one event")
+        weights = sasrec.attention_maps(
+            self.params, self.padded([history]), **self.network_settings
+        )
+        length = min(len(history), self.max_len)
+        return weights[:, 0, :, -length:, -length:]
+
+    def attention_shares(self, history, context) -> np.ndarray:
+        """What the last event takes from each, followed back through all blocks."""
+        return attention_rollout(self.attention_weights(history))
+
+    def padded(self, histories) -> np.ndarray:
+        """Histories as a table of ids; where padding is attended to, how much there is matters."""
+        return pad(histories, self.max_len, full=not self.settings.mask_padding)
+
+    def to_torch(self) -> dict:
+        """The weights as a state dict of PyTorch tensors (arrays, where torch is not installed).
+
+        The layout is that of pmixer/SASRec.pytorch; `models.torch_module.SASRecModule` is a module
+        that takes it and computes what this model computes. There is no such layout for
+        norm="paper", for count_from="start" and without an output projection.
+        """
+        self.require_fitted()
+        require_layout(**self.settings.only(*LAYOUT))
+        return as_tensors(sasrec_to_torch(self.params))
+
+    @classmethod
+    def from_torch(
+        cls,
+        state_dict: Mapping,
+        *,
+        n_heads: int,
+        norm: str,
+        mask_padding: bool = False,
+        max_len: int | None = None,
+        **settings,
+    ) -> "SASRec":
+        """A model from such a state dict (of tensors or arrays).
+
+        Parameters
+        ----------
+        state_dict : name -> tensor
+        n_heads : int, norm : "pre" or "post"
+            The weights do not tell: `num_heads`, and `norm_first` there.
+        mask_padding : bool
+            pmixer's code lets events attend to padding, so it is False; say True for weights of
+            `to_torch` of a model that was trained here.
+        max_len : int or None
+            How many positions that code used (its `maxlen`), where its table has more; None: all.
+        **settings
+            Others of the constructor, such as dropout, loss and dtype (that of item_emb, unless
+            given; 16 bits become float32).
+        """
+        require_layout(norm)
+        params = sasrec_from_torch(state_dict, max_len)
+        items, positions = params["items"], params["positions"]
+        model = cls(
+            len(items) - 1,
+            len(positions),
+            items.shape[1],
+            len(params["blocks"]),
+            n_heads,
+            norm=norm,
+            mask_padding=mask_padding,
+            **({"dtype": items.dtype.name} | settings),
+        )
+        model.params = model.fitting(in_dtype(params, model.settings.dtype), "the state dict")
+        return model
+
+    def save(self, path: str | Path) -> None:
+        """Write the model to one file: to a temporary file first, then renamed.
+
+        A name that ends in .safetensors gives that format, in PyTorch's layout as by `to_torch`
+        (it needs the extra `safetensors`); any other gives NumPy's .npz.
+        """
+        self.require_fitted()
+        if Path(path).suffix.lower() == ".safetensors":
+            save_safetensors(path, self)
+        else:
+            super().save(path)
+
+    @classmethod
+    def load(cls, path: str | Path) -> "SASRec":
+        """Read what `save` wrote."""
+        if Path(path).suffix.lower() == ".safetensors":
+            return load_safetensors(path, cls)
+        return super().load(path)

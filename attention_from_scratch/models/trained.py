@@ -1,30 +1,54 @@
 """What every model that learns by gradient descent shares: fit, scores, save, load."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 
+from attention_from_scratch import fast as fast_ops
+from attention_from_scratch import ops as plain_ops
+from attention_from_scratch.arguments import (
+    check_context,
+    check_histories,
+    check_integer,
+    check_validation,
+    check_wanted,
+)
 from attention_from_scratch.evaluation import evaluate
-from attention_from_scratch.models.explanation import Explanation, explain
-from attention_from_scratch.models.recommender import Histories, Recommender, check_histories
-from attention_from_scratch.models.settings import check_context, check_validation, check_wanted
-from attention_from_scratch.training import Adam, load_model, pad, save_model, stream, train
-from attention_from_scratch.training.checks import check_integer
+from attention_from_scratch.models.recommender import Histories, Recommender
+from attention_from_scratch.rows import Rows, is_large
+from attention_from_scratch.settings import Choice, Dtype, Settings, Whole, option
+from attention_from_scratch.training import Adam, pad, shard_pool, stream, train
+from attention_from_scratch.training.forks.choice import processes_that_help
 from attention_from_scratch.training.loop import measured
-from attention_from_scratch.tree import Tree, tree_leaves
+from attention_from_scratch.tree import Tree, rebuild, tree_leaves
 
-N_SHARDS = 8  # of a batch; fixed, so that the number of threads does not change the sums
 SCORING_BATCH = 128
+OPS = {"fast": fast_ops, "plain": plain_ops}
 
 Context = Mapping[str, Sequence[np.ndarray]]  # name -> one array a user, parallel to the histories
+
+
+@dataclass(frozen=True)
+class TrainedSettings(Settings):
+    """What every model is told that learns by gradient descent."""
+
+    n_items: int = option(may_be=Whole(), says="V; items are 1..V")
+    _: KW_ONLY
+    seed: int = option(0, Whole(0), "of the initial parameters and of all draws in training")
+    dtype: str = option("float32", Dtype(), "of the parameters")
+    ops: str = option(
+        "fast",
+        Choice(tuple(OPS)),
+        "what it computes with; plain: the ops that are there to be read",
+    )
 
 
 class TrainedRecommender(Recommender):
     """Base class of models that `train` trains.
 
-    A subclass has a `KIND` (what its files say they hold), a `config` (what its constructor takes)
+    A subclass has a `KIND` (what its files say they hold), `Settings` (what its constructor takes)
     and four functions: `initial_params`, `batches`, `loss` and `batch_scores`.
 
     Attributes
@@ -36,11 +60,14 @@ class TrainedRecommender(Recommender):
         How that went, as in `Training`.
     """
 
-    KIND: str
+    Settings = TrainedSettings
 
-    def __init__(self, config: dict):
-        self.config = config
-        self.n_items = config["n_items"]
+    def __init__(self, *args, fast: bool | None = None, **settings):
+        if fast is not None:  # another word for it
+            settings["ops"] = "fast" if fast else "plain"
+        self.settings = self.Settings(*args, **settings)
+        self.n_items = self.settings.n_items
+        self.max_len = getattr(self.settings, "max_len", None)
         self.params: Tree = None
         self.item_counts = np.zeros(self.n_items + 1, np.int64)
         self.history: list[dict] = []
@@ -67,12 +94,12 @@ class TrainedRecommender(Recommender):
 
     @property
     def constants(self) -> dict:
-        """What the constructor takes besides `config`: trees of arrays that are not trained."""
+        """What the constructor takes besides the settings: trees of arrays that are not trained."""
         return {}
 
     def padded(self, sequences) -> np.ndarray:
         """Sequences as a table of integers, as wide as the longest, 0 before the first event."""
-        return pad(sequences, self.config["max_len"])
+        return pad(sequences, self.max_len)
 
     # --- what it gets for that
 
@@ -97,7 +124,7 @@ class TrainedRecommender(Recommender):
         clip: float | None = None,
         schedule: str = "constant",
         threads: int | None = None,
-        processes: int = 1,
+        processes: int | None = None,
         progress: bool | None = None,
     ) -> "TrainedRecommender":
         """Train from fresh parameters; keep those of the best epoch.
@@ -132,14 +159,15 @@ class TrainedRecommender(Recommender):
             Of `Adam` and `clip_gradients`.
         schedule : "constant" or "cosine"
             Whether lr stays, or falls along a half wave to 0 over the epochs.
-        processes : int
+        processes : int or None
             More than 1: so many processes compute each step, in place of threads; the result is the
-            same, and small steps are faster. On Linux only: they are forks.
+            same, and small steps are faster. On Linux only: they are forks. None: where they help,
+            as `processes_that_help` says.
         epochs, evaluate_every, threads, progress
             As in `train`.
         """
         histories = check_histories(histories, self.n_items)
-        context = check_context(context, self.config.get("context", {}), histories)
+        context = check_context(context, self.kinds, histories)
         wanted = check_wanted(wanted, histories)
         users = [user for user, history in enumerate(histories) if len(history) > 1]
         if not users:
@@ -163,6 +191,9 @@ class TrainedRecommender(Recommender):
             pool=check_integer("pool", pool, 1),
             pieces=bool(pieces),
         )
+        if processes is None:  # who asks for threads gets threads
+            n_events = check_integer("epochs", epochs, 1) * sum(map(len, histories))
+            processes = processes_that_help(n_events) if threads is None else 1
         result = train(
             self.loss,
             params,
@@ -175,7 +206,7 @@ class TrainedRecommender(Recommender):
             patience=patience,
             clip=clip,
             schedule=schedule,
-            seed=self.config["seed"],
+            seed=self.settings.seed,
             threads=threads,
             processes=processes,
             progress=progress,
@@ -224,8 +255,8 @@ class TrainedRecommender(Recommender):
     def scores_with(self, params, item_counts, histories, context=None) -> np.ndarray:
         """`scores` of a model with other parameters and counts."""
         histories = check_histories(histories, self.n_items)
-        context = check_context(context, self.config.get("context", {}), histories)
-        scores = np.empty((len(histories), self.n_items + 1), self.config["dtype"])
+        context = check_context(context, self.kinds, histories)
+        scores = np.empty((len(histories), self.n_items + 1), self.settings.dtype)
         for users in self.scoring_batches(histories):
             ids = self.padded([histories[user] for user in users])
             around = {
@@ -239,39 +270,28 @@ class TrainedRecommender(Recommender):
 
     def scoring_batches(self, histories):
         """Users of like length together: each batch is as wide as its longest history."""
-        max_len = self.config["max_len"]
-        order = np.argsort([min(len(history), max_len) for history in histories], kind="stable")
+        lengths = np.array([len(history) for history in histories], int)
+        order = np.argsort(np.minimum(lengths, self.max_len or lengths), kind="stable")
         return [
             order[start : start + SCORING_BATCH] for start in range(0, len(order), SCORING_BATCH)
         ]
 
-    def explain(self, history, item: int, context=None) -> Explanation:
-        """Which past events a recommendation rests on: `models.explanation.explain`."""
-        return explain(self, history, item, context)
-
-    def save(self, path: str | Path) -> None:
-        """Write the model to one .npz file: to a temporary file first, then renamed."""
+    def state(self) -> tuple[Tree, dict]:
+        """Parameters, counts and constants; and how the training went."""
         self.require_fitted()
-        description = {"model": self.KIND, "config": self.config, "best_epoch": self.best_epoch}
         tree = {"model": self.params, "item_counts": self.item_counts, "constants": self.constants}
-        save_model(path, tree, description | {"history": self.history})
+        return tree, {"best_epoch": self.best_epoch, "history": self.history}
+
+    def restore(self, tree: Tree, description: dict, path) -> None:
+        """Take up what `state` gave."""
+        self.history, self.best_epoch = description["history"], description["best_epoch"]
+        self.item_counts = tree["item_counts"]
+        self.params = self.fitting(tree["model"], path)
 
     @classmethod
-    def load(cls, path: str | Path):
-        """Read what `save` wrote."""
-        tree, description = load_model(path)
-        if description.get("model") != cls.KIND:
-            raise ValueError(f"{path} holds a {description.get('model')} model, not a {cls.KIND}")
-        try:
-            model = cls(**description["config"], **tree.get("constants", {}))
-            model.history, model.best_epoch = description["history"], description["best_epoch"]
-            params, model.item_counts = tree["model"], tree["item_counts"]
-        except (KeyError, TypeError):
-            raise ValueError(f"{path} lacks a part of a {cls.KIND} model") from None
-        except ValueError as error:
-            raise ValueError(f"{path}: {error}") from None
-        model.params = model.fitting(params, path)
-        return model
+    def settings_of_file(cls, config: dict, number: int) -> dict:
+        """Of the first format: what did not say that it was fast was made of the plain ops."""
+        return {"fast": False} | config if number == 1 else config
 
     def fitting(self, params: Tree, source) -> Tree:
         """The parameters, if they are those of such a model; or an error naming the source."""
@@ -282,26 +302,78 @@ class TrainedRecommender(Recommender):
                 raise ValueError(f"{source} has no {name} of shape {leaf.shape}")
         if given:
             raise ValueError(f"{source} has a {next(iter(given))}, which the model has not")
-        # A part that is None (no output projection) leaves no array behind: take it from `fresh`.
-        return filled(fresh, params)
+        # A part that is None (no output projection) leaves no array behind: it comes from `fresh`.
+        return rebuild(fresh, dict(tree_leaves(params)))
 
     def stream(self, purpose: str, *numbers: int) -> np.random.Generator:
         """`training.stream` of the model's seed."""
-        return stream(self.config["seed"], purpose, *numbers)
+        return stream(self.settings.seed, purpose, *numbers)
 
     def require_fitted(self) -> None:
         """Raise unless there are parameters."""
         if self.params is None:
             raise ValueError("the model has not been trained: call fit, or load a saved one")
 
+    # --- what is there for speed alone, and changes nothing but the rounding
 
-def filled(template: Tree, tree: Tree) -> Tree:
-    """`tree` with the branches that are None or empty in `template` put back."""
-    if template is None:
-        return None
-    if isinstance(template, dict):
-        tree = tree or {}
-        return {name: filled(branch, tree.get(name)) for name, branch in template.items()}
-    if isinstance(template, list):
-        return [filled(*pair) for pair in zip(template, tree, strict=True)]
-    return tree
+    @property
+    def ops(self):
+        """The ops that the model is made of: those to be read, or the same as the machine wants."""
+        return OPS[self.settings.ops]
+
+    @property
+    def shards(self) -> dict[str, int]:
+        """How a batch is cut: into how many shards at most, and of how many events at least."""
+        return SHARDS[self.settings.ops]
+
+    def by_few_items(self, loss, params: Tree, *ids: np.ndarray, total: int, **settings):
+        """`loss(params, *ids)`, by way of the items that occur in ids, where they are few.
+
+        They are numbered anew, in their order, and their gradient comes as `Rows`. Where a batch
+        meets few of a large catalogue, an array as large as the catalogue would take the time.
+        """
+        items = params["items"]
+        few = self.settings.ops == "fast" and is_large(items) and len(items) > SEVERAL * total
+        if not few:
+            return loss(params, *ids, total=total, **settings)
+        occurs = np.zeros(len(items), bool)
+        occurs[0] = True
+        for some in ids:
+            occurs[some] = True
+        these, number = np.flatnonzero(occurs), np.cumsum(occurs) - 1
+        params, ids = params | {"items": items[these]}, [number[some] for some in ids]
+        value, back_loss = loss(params, *ids, total=total, **settings)
+
+        def backward(d_output=1.0):
+            grads = back_loss(d_output)
+            return grads | {"items": Rows(these, grads["items"], len(items))}
+
+        return value, backward
+
+    def recommend(
+        self, histories: Histories, k: int = 10, *, exclude_seen: bool = True, context=None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """As in `Recommender`; many users are asked about side by side, those of like length."""
+        ask = partial(super().recommend, k=k, exclude_seen=exclude_seen)
+        if self.settings.ops == "plain" or len(histories) <= SCORING_BATCH:
+            return ask(histories, context=context)
+        histories = check_histories(histories, self.n_items)
+        columns = check_context(context, self.kinds, histories)
+
+        def ask_some(users):
+            around = {name: [column[user] for user in users] for name, column in columns.items()}
+            return ask([histories[user] for user in users], context=around)
+
+        parts = self.scoring_batches(histories)
+        with shard_pool() as parallel:
+            found = list(parallel(ask_some, parts))
+        back = np.argsort(np.concatenate(parts))
+        ids, scores = (np.concatenate(of)[back] for of in zip(*found, strict=True))
+        return ids, scores
+
+
+SHARDS = {
+    "plain": {"n_shards": 8},  # fixed, so that the number of threads does not change the sums
+    "fast": {"n_shards": 4, "least": 1024},  # fewer, larger ones leave less to the interpreter
+}
+SEVERAL = 8  # times as many items as events to predict: then few rows of a large table are met

@@ -148,6 +148,7 @@ def cut_batches(
     n_shards: int,
     rng,
     pool: int = 1,
+    least: int = 0,
     context: Columns | None = None,
     wanted: list[np.ndarray] | None = None,
 ) -> Iterator[list[Shard]]:
@@ -161,7 +162,8 @@ def cut_batches(
     Other parameters as in `epoch_batches`, a batch being `batch_size` pieces of history.
     """
     users, ends = draw_cuts(histories, cuts, rng, wanted)
-    for pieces in shuffled_parts(np.minimum(ends, max_len), batch_size, n_shards, rng, pool):
+    lengths = np.minimum(ends, max_len) + 1  # the events before the cut, and what comes next
+    for pieces in shuffled_parts(lengths, batch_size, n_shards, rng, pool, least):
         yield [
             cut_shard(histories, users[part], ends[part], max_len, n_targets, context)
             for part in pieces

@@ -2,18 +2,18 @@
 
 import math
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
 
-from attention_from_scratch.training.checks import SILENT, check_integer, check_positive
+from attention_from_scratch.arguments import check_integer, check_positive
+from attention_from_scratch.training.divergence import SILENT
+from attention_from_scratch.training.forks.crew import check_processes
+from attention_from_scratch.training.forks.step import descend_in_processes
 from attention_from_scratch.training.optimizer import SCHEDULES, Adam
-from attention_from_scratch.training.processes import check_processes, crew
-from attention_from_scratch.training.sharing import Common
-from attention_from_scratch.training.steps import alone, together
+from attention_from_scratch.training.steps import step_of_threads
 from attention_from_scratch.training.threads import shard_pool
 from attention_from_scratch.tree import Tree, tree_leaves, tree_map
 
@@ -85,7 +85,11 @@ def train(
     result, disable = Training(params), None if progress is None else not progress
     with shard_pool(threads) as parallel, tqdm(total=epochs, unit="epoch", disable=disable) as bar:
         steps = descend(
-            *(loss, params, batches, optimizer, parallel),
+            loss,
+            params,
+            batches,
+            optimizer,
+            parallel,
             epochs=epochs,
             clip=clip,
             schedule=schedule,
@@ -175,26 +179,12 @@ def descend(
         When the loss or a parameter is no longer a number.
     """
     through = partial(walk, batches=batches, epochs=epochs, schedule=schedule)
-    if processes == 1:
-        step_of = partial(alone, loss, params, optimizer, parallel, clip, seed)
+    if processes > 1:
+        settings = {"clip": clip, "seed": seed, "processes": processes}
+        yield from descend_in_processes(through, loss, params, optimizer, **settings)
+    else:
+        step_of = partial(step_of_threads, loss, params, optimizer, parallel, clip, seed)
         yield from through(step_of, params, optimizer)
-        return
-    common = Common(params)
-
-    def rows_of(member):
-        part = optimizer.part(partial(share_of, member, common.layout))
-        step_of = partial(together, member, common, loss, part, clip, seed)
-        return through(step_of, common.params, part)
-
-    with crew(processes, lambda member: deque(rows_of(member), maxlen=0)) as first:
-        for row in rows_of(first):
-            tree_map(np.copyto, params, common.params)
-            yield row
-
-
-def share_of(member, layout, tree) -> list[np.ndarray]:
-    """A copy of what a process updates, of a tree like the parameters."""
-    return [rows.copy() for rows in member.share(layout.lay(tree))]
 
 
 def walk(step_of, params, optimizer, *, batches, epochs, schedule):

@@ -6,8 +6,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from attention_from_scratch.training.checks import SILENT, check_positive
-from attention_from_scratch.tree import Rows, Tree, leaves, tree_map
+from attention_from_scratch.arguments import check_positive
+from attention_from_scratch.rows import Rows
+from attention_from_scratch.training.divergence import SILENT
+from attention_from_scratch.tree import Tree, leaves, tree_map
 
 # Share of the training that is over -> what lr is multiplied by.
 SCHEDULES = {
@@ -49,7 +51,7 @@ class Adam:
         self.square = tree_map(np.zeros_like, params)
 
     def part(self, share: Callable[[Tree], list]) -> "Adam":
-        """The same for a part of the parameters: `share` copies it from a tree like them."""
+        """An Adam for a part of the parameters; `share` copies its moments, a tree like them."""
         part = copy.copy(self)
         part.mean, part.square = share(self.mean), share(self.square)
         return part
@@ -102,7 +104,7 @@ class Adam:
                 put_back(square, squares)
 
         tree_map(cut, params, grads, self.mean, self.square)
-        list(parallel(take_step, together(pieces)))
+        list(parallel(take_step, in_parts(pieces)))
 
 
 def as_one(arrays) -> np.ndarray:
@@ -120,7 +122,7 @@ def put_back(one: np.ndarray, arrays) -> None:
         start += array.size
 
 
-def together(pieces: list) -> list[list]:
+def in_parts(pieces: list) -> list[list]:
     """Pieces in their order, in a part as many of like dtypes as have `PIECE` numbers at most.
 
     `Rows` have a part of their own.
@@ -146,7 +148,7 @@ def clip_gradients(grads: Tree, max_norm: float) -> tuple[Tree, float]:
 
 
 def gradient_norm(grads: Tree) -> float:
-    """Of all of them, as of one vector, whatever their order."""
+    """The Euclidean norm of all gradients as one vector, whatever their order."""
     found = (leaf.rows if isinstance(leaf, Rows) else leaf for leaf in leaves(grads))
     return math.sqrt(math.fsum(np.square(leaf, dtype=np.float64).sum() for leaf in found))
 

@@ -6,16 +6,15 @@ targets, and a function that updates the parameters.
 
 import numpy as np
 
-from attention_from_scratch.training.checks import SILENT
-from attention_from_scratch.training.optimizer import clip_gradients, gradient_norm, shrunk
-from attention_from_scratch.training.sharing import MAX_SHARDS
+from attention_from_scratch.rows import tree_sum
+from attention_from_scratch.training.divergence import SILENT
+from attention_from_scratch.training.optimizer import clip_gradients
 from attention_from_scratch.training.streams import stream
-from attention_from_scratch.tree import tree_sum
 
 FEW = 1024  # targets of a batch: with fewer, threads wait longer for one another than they compute
 
 
-def alone(loss, params, optimizer, parallel, clip, seed, shards, step):
+def step_of_threads(loss, params, optimizer, parallel, clip, seed, shards, step):
     """A step of one process, with the threads of `parallel`."""
     value, grads, count = batch_gradients(loss, params, shards, parallel, seed, step)
 
@@ -24,34 +23,6 @@ def alone(loss, params, optimizer, parallel, clip, seed, shards, step):
         optimizer.update(params, clipped, parallel)
 
     return value, count, update
-
-
-def together(member, common, loss, optimizer, clip, seed, shards, step):
-    """The same step of several processes, as one of them takes it; `optimizer` has its share."""
-    if len(shards) > MAX_SHARDS:
-        raise ValueError(
-            f"a batch has {len(shards)} shards, but processes have room for {MAX_SHARDS}"
-        )
-    total = sum(shard.count for shard in shards)
-    for index, shard in enumerate(shards):
-        if member.computes(index, len(shards)):
-            found = shard_gradients(loss, common.params, shard, total, seed, step, index)
-            common.losses[index], grads = found
-            common.slots[index].put(grads)
-    member.meet()
-
-    def update():
-        grads = [slot.get() for slot in common.slots[: len(shards)]]
-        if clip is None:
-            share = tree_sum([member.share(of_shard) for of_shard in grads])
-        else:  # their norm is that of all
-            share = tree_sum(grads)
-            norm = gradient_norm(common.layout.tree(share))
-            share = [shrunk(grad, norm, clip) for grad in member.share(share)]
-        optimizer.update(member.share(common.arrays), share)
-        member.meet()
-
-    return sum(common.losses[: len(shards)].tolist()), total, update
 
 
 def batch_gradients(loss, params, shards, parallel, seed, step):

@@ -8,7 +8,7 @@ from threading import Lock
 
 from threadpoolctl import threadpool_limits
 
-from attention_from_scratch.training.checks import check_integer
+from attention_from_scratch.arguments import check_integer
 from attention_from_scratch.training.memory import keep_memory
 
 

@@ -11,13 +11,18 @@ from attention_from_scratch.verify.gradients import GradientReport, check_gradie
 
 @dataclass(frozen=True)
 class Case:
-    """An op, its positional inputs and its keywords, under a name."""
+    """An op, its positional inputs and its keywords, under a name.
+
+    `projections` is that of `check_gradients`: along how many directions each parameter is moved,
+    where there are too many entries to move one by one; None: all of them.
+    """
 
     op: Callable
     inputs: tuple
     keywords: dict = field(default_factory=dict)
     note: str = ""
     name: str = ""
+    projections: int | None = None
 
     @property
     def title(self) -> str:
@@ -26,6 +31,7 @@ class Case:
 
     def check(self, **settings) -> GradientReport:
         """`check_gradients` of this case."""
+        settings = {"projections": self.projections} | settings
         return check_gradients(self.op, *self.inputs, **self.keywords, **settings)
 
 

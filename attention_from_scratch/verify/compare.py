@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from attention_from_scratch.tree import tree_leaves, tree_map
+from attention_from_scratch.tree import tree_leaves, tree_map, with_dtype
 from attention_from_scratch.verify.contract import (
     argument_names,
     as_input,
@@ -15,7 +15,6 @@ from attention_from_scratch.verify.contract import (
 )
 from attention_from_scratch.verify.doctor import words_about
 from attention_from_scratch.verify.foreign import as_op
-from attention_from_scratch.verify.numerical import rebuild
 from attention_from_scratch.verify.report import GradientError, GradientReport, GradientRow
 
 # Two right implementations differ by rounding: each sums in its own order. A sum of n terms is off
@@ -111,13 +110,6 @@ def compare(
     if not report.passed:
         report.diagnosis = words_about(ours, theirs, inputs, keywords)
     return report
-
-
-def with_dtype(tree, like):
-    """A tree of arrays in the dtype that another tree has."""
-    dtypes = {path: leaf.dtype for path, leaf in tree_leaves(like)}
-    leaves = {path: leaf.astype(dtypes.get(path, leaf.dtype)) for path, leaf in tree_leaves(tree)}
-    return rebuild(tree, leaves)
 
 
 def rows_of(name, found, expected, reference, *, bound, zeros) -> list[GradientRow]:

@@ -19,7 +19,6 @@ from attention_from_scratch.verify.contract import (
 from attention_from_scratch.verify.doctor import words_of_the_doctor
 from attention_from_scratch.verify.foreign import as_op
 from attention_from_scratch.verify.numerical import METHODS, contraction, slopes
-from attention_from_scratch.verify.numerical import rebuild as rebuild  # where tests look for it
 from attention_from_scratch.verify.report import GradientError, GradientReport, GradientRow
 
 # What remains when everything is right, with room for an unlucky sum. In float64 the complex step

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from attention_from_scratch.tree import Tree, tree_leaves, tree_map
+from attention_from_scratch.tree import Tree, rebuild, tree_leaves, tree_map
 from attention_from_scratch.verify.contract import is_differentiable
 
 COMPLEX_STEP = 1e-20
@@ -119,14 +119,3 @@ def one_hots(shape):
         v = np.zeros(shape)
         v.flat[i] = 1
         yield v
-
-
-def rebuild(tree: Tree, leaves: dict, path: str = "") -> Tree:
-    """A tree like `tree` with the leaves of {path: leaf}."""
-    if tree is None:
-        return None
-    if isinstance(tree, dict | list | tuple):
-        items = tree.items() if isinstance(tree, dict) else enumerate(tree)
-        built = {n: rebuild(b, leaves, f"{path}.{n}" if path else str(n)) for n, b in items}
-        return built if isinstance(tree, dict) else type(tree)(built.values())
-    return leaves[path]

@@ -22,18 +22,13 @@ from attention_from_scratch.data import (
     read_interactions,
 )
 from attention_from_scratch.evaluation import evaluate, whole_catalogue
+from attention_from_scratch.explain.agreement import agreement, summary
+from attention_from_scratch.explain.correlation import spearman
+from attention_from_scratch.explain.explanation import FEWEST, Explanation, explain
+from attention_from_scratch.explain.report import Report, aggregate_report
 from attention_from_scratch.files import replace_file
 from attention_from_scratch.models import Recommender, SASRec
-from attention_from_scratch.models.baselines import MostPopular
-from attention_from_scratch.models.explanation import (
-    FEWEST,
-    Explanation,
-    agreement,
-    explain,
-    spearman,
-    summary,
-)
-from attention_from_scratch.models.report import Report, aggregate_report
+from attention_from_scratch.models.popularity import MostPopular
 from attention_from_scratch.plot import save
 from benchmarks.applications.decisions_page import figures, page
 from benchmarks.claims.measuring import environment

@@ -36,9 +36,9 @@ from attention_from_scratch.evaluation import (
 )
 from attention_from_scratch.files import replace_file
 from attention_from_scratch.models import Pipeline, Recommender
-from attention_from_scratch.models.baselines import MostPopular
 from attention_from_scratch.models.content import ContentBased
-from attention_from_scratch.models.fusion import item_table
+from attention_from_scratch.models.popularity import MostPopular
+from attention_from_scratch.networks.item_table import item_table
 from attention_from_scratch.plot import save
 from attention_from_scratch.training import available_cores
 from benchmarks.applications.fusion_page import figure, page

@@ -9,8 +9,8 @@ from attention_from_scratch.data import Events, News, before_last
 from attention_from_scratch.data.scenarios.news import CLICK
 from attention_from_scratch.evaluation import Protocol, rank_targets
 from attention_from_scratch.models import Pipeline
-from attention_from_scratch.models.baselines import MostPopular
 from attention_from_scratch.models.content import ContentBased
+from attention_from_scratch.models.popularity import MostPopular
 from benchmarks.applications.study import (
     GRU,
     TRANSFORMER,

@@ -7,7 +7,8 @@ import numpy as np
 
 from attention_from_scratch.data import Events, Purchases, before_last, time_gaps
 from attention_from_scratch.data.scenarios.purchases import CART, PURCHASE, SESSION_HOURS
-from attention_from_scratch.models.baselines import MarkovChain, MostPopular
+from attention_from_scratch.models.markov import MarkovChain
+from attention_from_scratch.models.popularity import MostPopular
 from benchmarks.applications.study import (
     GRU,
     TRANSFORMER,

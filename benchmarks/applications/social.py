@@ -7,7 +7,8 @@ import numpy as np
 
 from attention_from_scratch.data import Events, Social, before_last
 from attention_from_scratch.data.scenarios.social import FOLLOW, SHARE
-from attention_from_scratch.models.baselines import MarkovChain, MostPopular
+from attention_from_scratch.models.markov import MarkovChain
+from attention_from_scratch.models.popularity import MostPopular
 from benchmarks.applications.study import (
     GRU,
     TRANSFORMER,

@@ -26,7 +26,7 @@ from attention_from_scratch.evaluation import (
 )
 from attention_from_scratch.files import replace_file
 from attention_from_scratch.models import Pipeline
-from attention_from_scratch.models.baselines import MarkovChain
+from attention_from_scratch.models.markov import MarkovChain
 from attention_from_scratch.ops import log_softmax
 from attention_from_scratch.plot import save
 from attention_from_scratch.training import available_cores

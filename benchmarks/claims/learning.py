@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from attention_from_scratch.models import pipeline
-from attention_from_scratch.models.stages import Stages
+from attention_from_scratch.networks import pipeline
+from attention_from_scratch.networks.stages import Stages
 from attention_from_scratch.training import Adam, clip_gradients
 from attention_from_scratch.tree import Tree, tree_leaves
 

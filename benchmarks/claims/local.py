@@ -22,7 +22,7 @@ may depend on the two items and f may be something in between.
 
 import numpy as np
 
-from attention_from_scratch.models.stages import Stages
+from attention_from_scratch.networks.stages import Stages
 from attention_from_scratch.plot.figure import new_figure
 from benchmarks.claims.learning import (
     CLIP,

@@ -21,8 +21,9 @@ import numpy as np
 
 from attention_from_scratch.data import Split, leave_one_out, read_interactions
 from attention_from_scratch.evaluation import evaluate
-from attention_from_scratch.models import Pipeline, pipeline
-from attention_from_scratch.models.stages import Stages
+from attention_from_scratch.models import Pipeline
+from attention_from_scratch.networks import pipeline
+from attention_from_scratch.networks.stages import Stages
 from attention_from_scratch.plot.figure import new_figure
 from attention_from_scratch.tree import tree_leaves
 from benchmarks.claims.learning import circumstances, runs_of

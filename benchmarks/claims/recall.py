@@ -10,10 +10,10 @@ can hold. Attention is told positions, counted from the last event, and reads th
 
 import numpy as np
 
-from attention_from_scratch.models import pipeline
-from attention_from_scratch.models.decoders import dense_head
-from attention_from_scratch.models.fusion import item_table
-from attention_from_scratch.models.stages import GATES, RECURRENT, embed
+from attention_from_scratch.networks import pipeline
+from attention_from_scratch.networks.decoders import dense_head
+from attention_from_scratch.networks.item_table import item_table
+from attention_from_scratch.networks.stages import GATES, RECURRENT, embed
 from attention_from_scratch.ops import cross_entropy
 from attention_from_scratch.plot.figure import new_figure
 from attention_from_scratch.tree import Tree, tree_map

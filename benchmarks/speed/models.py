@@ -30,7 +30,7 @@ def ours(
 ):
     """Ours, of the fast ops or of the plain ones; threads, or processes in their place."""
     from attention_from_scratch import fast, ops
-    from attention_from_scratch.models import sasrec
+    from attention_from_scratch.networks import sasrec
     from attention_from_scratch.training import Adam
     from attention_from_scratch.training.batches import Shard
     from attention_from_scratch.training.threads import shard_pool

@@ -9,7 +9,7 @@ import numpy as np
 from attention_from_scratch import fast
 from attention_from_scratch.fast.attention import block_size
 from attention_from_scratch.fast.losses import CHUNK
-from attention_from_scratch.models import sasrec
+from attention_from_scratch.networks import sasrec
 from attention_from_scratch.ops.attention import multi_head_attention
 from attention_from_scratch.training import Adam
 from benchmarks.speed.models import BETAS, LR, cut, draw

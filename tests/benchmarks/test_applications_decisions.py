@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from attention_from_scratch.data import Finance
-from attention_from_scratch.models.explanation import explain
-from attention_from_scratch.models.report import aggregate_report
+from attention_from_scratch.explain.explanation import explain
+from attention_from_scratch.explain.report import aggregate_report
 from benchmarks.applications import decisions, decisions_page
 from benchmarks.applications.__main__ import RESULTS, main
 from benchmarks.applications.decisions import Formula

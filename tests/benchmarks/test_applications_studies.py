@@ -10,7 +10,7 @@ from attention_from_scratch.data import Events
 from attention_from_scratch.data.scenarios.purchases import CART, PURCHASE, VIEW
 from attention_from_scratch.data.scenarios.social import FOLLOW
 from attention_from_scratch.models import Pipeline
-from attention_from_scratch.models.baselines import MarkovChain
+from attention_from_scratch.models.markov import MarkovChain
 from benchmarks.applications import news, shop, social, study, study_page
 from benchmarks.applications.__main__ import RESULTS, main
 from benchmarks.applications.news import NEW, NEWS

@@ -7,8 +7,8 @@ import re
 import numpy as np
 import pytest
 
-from attention_from_scratch.models.fusion import item_table
-from attention_from_scratch.models.stages import embed
+from attention_from_scratch.networks.item_table import item_table
+from attention_from_scratch.networks.stages import embed
 from attention_from_scratch.ops import rnn
 from attention_from_scratch.tree import tree_leaves
 from benchmarks.claims import learning, local, movielens, recall, trained

@@ -5,7 +5,7 @@ import pytest
 
 from attention_from_scratch.data import Purchases
 from attention_from_scratch.data.scenarios import purchases
-from attention_from_scratch.data.shop import SHELVES, Shop
+from attention_from_scratch.data.scenarios.shop import SHELVES, Shop
 
 NAMES, DID = Purchases.names, Purchases.behaviour_names
 CHANCE = 0.15 / 60

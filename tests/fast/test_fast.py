@@ -14,7 +14,7 @@ from attention_from_scratch.fast import losses as fast_losses
 from attention_from_scratch.fast.dropout import Dropout
 from attention_from_scratch.fast.embedding import sums_by_id
 from attention_from_scratch.fast.linear import by_row
-from attention_from_scratch.models import sasrec
+from attention_from_scratch.networks import sasrec
 from attention_from_scratch.tree import tree_leaves, tree_map
 from attention_from_scratch.verify import check_gradients
 

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from attention_from_scratch.models import pipeline
-from attention_from_scratch.models.keras_defaults import KerasAdam, params_to_keras
-from attention_from_scratch.models.listing import STAGES, listing
+from attention_from_scratch.article.keras_defaults import KerasAdam, params_to_keras
+from attention_from_scratch.article.listing import STAGES, listing
+from attention_from_scratch.networks import pipeline
 from attention_from_scratch.tree import tree_map
 
 PATH = Path(__file__).parent.parent / "golden" / "keras_listing.py"

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import torch
 
-from attention_from_scratch.models import sasrec
+from attention_from_scratch.networks import sasrec
 from benchmarks.speed import jax_peer, models, torch_peer
 from benchmarks.speed.training_step import QUICK
 

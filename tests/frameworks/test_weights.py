@@ -6,9 +6,11 @@ import pytest
 import torch
 
 from attention_from_scratch import SASRec, ops
-from attention_from_scratch.models import weights
-from attention_from_scratch.models.torch_module import SASRecModule
-from attention_from_scratch.models.transformer import BLOCKS
+from attention_from_scratch.interop import keras as keras_weights
+from attention_from_scratch.interop import torch as torch_weights
+from attention_from_scratch.interop.tensors import as_array
+from attention_from_scratch.interop.torch_module import SASRecModule
+from attention_from_scratch.networks.transformer import BLOCKS
 from attention_from_scratch.tree import tree_leaves
 
 EPSILON = np.finfo(np.float32).eps
@@ -36,25 +38,25 @@ def same_state(state, module):
     expected = module.state_dict()
     assert state.keys() == expected.keys()
     for name, tensor in expected.items():
-        assert torch.equal(torch.as_tensor(weights.as_array(state[name])), tensor), name
+        assert torch.equal(torch.as_tensor(as_array(state[name])), tensor), name
 
 
 def test_multi_head_attention_of_torch():
     module = shaken(torch.nn.MultiheadAttention(6, 3, batch_first=True))
-    params = weights.multi_head_attention_from_torch(module.state_dict())
+    params = torch_weights.multi_head_attention_from_torch(module.state_dict())
     x, y = normal(2, 4, 6), normal(2, 5, 6, seed=1)
     output, _ = ops.multi_head_attention(params, x, y, y, n_heads=3)
     assert_close(output, module(*map(torch.tensor, (x, y, y)))[0])
-    same_state(weights.multi_head_attention_to_torch(params), module)
+    same_state(torch_weights.multi_head_attention_to_torch(params), module)
 
 
 def test_multi_head_attention_of_torch_without_bias():
     module = shaken(torch.nn.MultiheadAttention(6, 2, bias=False, batch_first=True))
-    params = weights.multi_head_attention_from_torch(module.state_dict())
+    params = torch_weights.multi_head_attention_from_torch(module.state_dict())
     x = normal(2, 4, 6)
     output, _ = ops.multi_head_attention(params, x, x, x, n_heads=2)
     assert_close(output, module(*[torch.tensor(x)] * 3)[0])
-    same_state(weights.multi_head_attention_to_torch(params), module)
+    same_state(torch_weights.multi_head_attention_to_torch(params), module)
 
 
 def test_multi_head_attention_of_keras():
@@ -62,11 +64,11 @@ def test_multi_head_attention_of_keras():
     x, y = normal(2, 4, 6), normal(2, 5, 6, seed=1)
     layer(x, y)
     layer.set_weights([normal(*w.shape, seed=i) for i, w in enumerate(layer.get_weights())])
-    params, n_heads = weights.multi_head_attention_from_keras(layer.get_weights())
+    params, n_heads = keras_weights.multi_head_attention_from_keras(layer.get_weights())
     assert n_heads == 3
     output, _ = ops.multi_head_attention(params, x, y, y, n_heads=n_heads)
     assert_close(output, layer(x, y))
-    back = weights.multi_head_attention_to_keras(params, n_heads)
+    back = keras_weights.multi_head_attention_to_keras(params, n_heads)
     for array, expected in zip(back, layer.get_weights(), strict=True):
         assert np.array_equal(array, expected)
 
@@ -77,11 +79,11 @@ def test_transformer_encoder_layer_of_torch(norm):
         6, 2, dim_feedforward=10, dropout=0.0, batch_first=True, norm_first=norm == "pre"
     )
     shaken(module)
-    params = weights.encoder_layer_from_torch(module.state_dict())
+    params = torch_weights.encoder_layer_from_torch(module.state_dict())
     x, mask = normal(2, 5, 6), ops.causal_mask(5)
     output, _ = BLOCKS[norm](params, x, n_heads=2, mask=mask, eps=module.norm1.eps)
     assert_close(output, module(torch.tensor(x), src_mask=torch.tensor(~mask)))
-    same_state(weights.encoder_layer_to_torch(params), module)
+    same_state(torch_weights.encoder_layer_to_torch(params), module)
 
 
 HISTORIES = [[1, 2, 3], [4], [7, 6, 5, 4, 3, 2, 1, 2, 3], [2, 2, 5, 6, 1]]
@@ -196,10 +198,10 @@ RECURRENT = {
 def test_recurrent_layers_of_torch(name, bias):
     op, module, _ = RECURRENT[name]
     module = shaken(module(3, 4, bias=bias, batch_first=True))
-    params = weights.recurrent_from_torch(module.state_dict())
+    params = torch_weights.recurrent_from_torch(module.state_dict())
     x = normal(2, 5, 3)
     assert_close(op(params, x)[0], module(torch.tensor(x))[0])
-    same_state(weights.recurrent_to_torch(params), module)
+    same_state(torch_weights.recurrent_to_torch(params), module)
 
 
 @pytest.mark.parametrize("name", RECURRENT)
@@ -210,8 +212,8 @@ def test_recurrent_layers_of_keras(name, bias):
     x = normal(2, 5, 3)
     layer(x)
     layer.set_weights([normal(*w.shape, seed=i) for i, w in enumerate(layer.get_weights())])
-    params = weights.recurrent_from_keras(layer.get_weights(), name)
+    params = keras_weights.recurrent_from_keras(layer.get_weights(), name)
     assert_close(op(params, x)[0], layer(x))
-    back = weights.recurrent_to_keras(params, name)
+    back = keras_weights.recurrent_to_keras(params, name)
     for array, expected in zip(back, layer.get_weights(), strict=True):
         assert np.array_equal(array, expected)

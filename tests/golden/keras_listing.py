@@ -109,9 +109,9 @@ def numbered(name, arrays):
 
 def agreement(n=37):
     """Print the largest error of ours over the largest entry, in epsilons of float32."""
-    from attention_from_scratch.models import pipeline
-    from attention_from_scratch.models.keras_defaults import params_to_keras
-    from attention_from_scratch.models.listing import STAGES, listing
+    from attention_from_scratch.article.keras_defaults import params_to_keras
+    from attention_from_scratch.article.listing import STAGES, listing
+    from attention_from_scratch.networks import pipeline
 
     def show(name, found, expected, scale=None):
         scale = np.abs(expected).max() if scale is None else scale

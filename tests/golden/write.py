@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from attention_from_scratch.models.cases import model_cases
+from attention_from_scratch.proofs.calls import calls_of
+from attention_from_scratch.proofs.cases import model_cases
 from attention_from_scratch.tree import tree_leaves
 from attention_from_scratch.verify import op_cases
 from attention_from_scratch.verify.frameworks import FRAMEWORKS, load
@@ -44,11 +45,11 @@ def main(frameworks):
     np.savez_compressed(FOLDER / "cases.npz", **inputs)
     for framework in frameworks:
         module = load(framework)
-        values = {"version": np.array(module.VERSION)}
+        calls, values = calls_of(module), {"version": np.array(module.VERSION)}
         for name, case in cases.items():
             if (case.title, case.note) in module.CANNOT:
                 continue
-            op = module.as_op(module.CALLS[case.title])
+            op = module.as_op(calls[case.title])
             output, backward = op(*case.inputs, **case.keywords)
             gradients = backward(inputs[f"{name}/d_output"])
             gradients = gradients if isinstance(gradients, tuple) else (gradients,)

@@ -7,8 +7,11 @@ import pytest
 
 from attention_from_scratch.evaluation import evaluate
 from attention_from_scratch.models import bpr
-from attention_from_scratch.models.bpr import BPR, bpr_loss, draw_unseen, fold_in, sum_of_rows
+from attention_from_scratch.models.bpr import BPR
+from attention_from_scratch.networks import factorisation
+from attention_from_scratch.networks.factorisation import bpr_loss, fold_in, sum_of_rows
 from attention_from_scratch.training import save_model
+from attention_from_scratch.training.negatives import draw_unseen
 from attention_from_scratch.tree import tree_leaves
 from attention_from_scratch.verify import Case
 
@@ -34,7 +37,8 @@ def model():
 
 def small_params(n_users=5, n_items=6, dim=3, seed=0):
     rng = np.random.default_rng(seed)
-    params = bpr.init_params(rng, n_users=n_users, n_items=n_items, dim=dim, dtype="float64")
+    sizes = {"n_users": n_users, "n_items": n_items, "dim": dim}
+    params = factorisation.init_params(rng, **sizes, dtype="float64")
     return {name: leaf + rng.standard_normal(leaf.shape) for name, leaf in params.items()}
 
 
@@ -252,11 +256,10 @@ def test_a_stranger_gets_what_is_to_their_taste_whoever_is_asked_with_them(model
 @pytest.mark.parametrize("regularization", [0.05, 0.3])
 def test_fold_in_ends_where_the_gradient_of_the_loss_is_0(regularization):
     params, history = small_params(), np.array([2, 5])
-    rng = np.random.default_rng(0)
-    vector = fold_in(params, history, regularization=regularization, rng=rng)
     positives = np.repeat(history, bpr.FOLD_IN_NEGATIVES)
     nobody = np.zeros(len(positives), np.int64)
     negatives = draw_unseen([history], nobody, 6, np.random.default_rng(0))
+    vector = fold_in(params, positives, negatives, regularization=regularization)
     here, start = (
         bpr_loss(
             params | {"users": users[None]},
@@ -271,8 +274,8 @@ def test_fold_in_ends_where_the_gradient_of_the_loss_is_0(regularization):
 def test_a_stranger_has_a_vector_even_without_regularization():
     """Of two items, one chosen: any vector far enough that way would do, so none is the best."""
     params = small_params(n_items=2)
-    rng = np.random.default_rng(0)
-    vector = fold_in(params, np.array([1]), regularization=0.0, rng=rng)
+    chosen = np.ones(bpr.FOLD_IN_NEGATIVES, int)
+    vector = fold_in(params, chosen, 2 * chosen, regularization=0.0)
     apart = params["items"][1] - params["items"][2]
     assert 0 < vector @ apart < 100
     assert np.allclose(vector, (vector @ apart) / (apart @ apart) * apart)

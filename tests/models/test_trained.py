@@ -1,24 +1,38 @@
 """What every trained model shares: what reaches its batches and its scores, and what it refuses."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 
 from attention_from_scratch.evaluation import sampled_negatives
-from attention_from_scratch.models.trained import TrainedRecommender, filled
+from attention_from_scratch.models.trained import TrainedRecommender, TrainedSettings
+from attention_from_scratch.settings import Flag, Kinds, Whole, option
 from attention_from_scratch.training import cut_batches, epoch_batches, save_model
 
 N_ITEMS, MAX_LEN = 30, 4
+
+
+@dataclass(frozen=True)
+class ToySettings(TrainedSettings):
+    """What a Toy is told."""
+
+    max_len: int = option(MAX_LEN, Whole(), "latest events looked at")
+    context: dict | None = option(None, Kinds(), "what else is known of an event")
+    cut: bool = option(False, Flag(), "cut histories in two")
 
 
 class Toy(TrainedRecommender):
     """Learns nothing, notes its shards, and scores by a formula of the last event and context."""
 
     KIND = "toy"
+    Settings = ToySettings
 
-    def __init__(self, context=None, cut=False, **config):
-        config = {"n_items": N_ITEMS, "max_len": MAX_LEN, "seed": 0, "dtype": "float64"} | config
-        super().__init__(config | {"context": context or {}, "cut": cut})
-        self.shards = []
+    def __init__(self, **settings):
+        told = {"n_items": N_ITEMS, "max_len": MAX_LEN, "dtype": "float64"}
+        super().__init__(**told | settings)
+        self.kinds = self.settings.context
+        self.shards_seen = []
 
     def initial_params(self):
         return {"table": np.zeros((2, 3)), "none": None, "blocks": [{"bias": np.zeros(2)}]}
@@ -26,12 +40,12 @@ class Toy(TrainedRecommender):
     def batches(self, sequences, batch_size, epoch, *, pieces, **columns):
         settings = {"max_len": MAX_LEN, "batch_size": batch_size, "n_shards": 2, **columns}
         settings["rng"] = self.stream("order", epoch)
-        if self.config["cut"]:
+        if self.settings.cut:
             return cut_batches(sequences, n_targets=2, cuts=50, **settings)
         return epoch_batches(sequences, pieces=pieces, **settings)
 
     def loss(self, params, shard, *, rng, total):
-        self.shards.append(shard)
+        self.shards_seen.append(shard)
         return 0.0, lambda: {
             "table": np.zeros((2, 3)),
             "none": None,
@@ -73,7 +87,7 @@ def fit(model, histories=HISTORIES, **keywords):
 def test_the_batches_have_the_context_of_each_event_and_only_targets_that_are_wanted(cut, pieces):
     model = fit(toy(cut=cut), context=CONTEXT, wanted=WANTED, pieces=pieces)
     learnt = []
-    for shard in model.shards:
+    for shard in model.shards_seen:
         before, after = shard.ids, shard.targets
         assert np.array_equal(shard.context["behaviour"], np.where(before, 10 + before, 0))
         if cut:
@@ -91,7 +105,7 @@ def test_the_batches_have_the_context_of_each_event_and_only_targets_that_are_wa
 
 def test_users_with_fewer_than_two_events_are_in_no_batch_but_are_counted():
     model = fit(toy(), context=CONTEXT)
-    met = [tuple(history) for shard in model.shards for history in shard.histories]
+    met = [tuple(history) for shard in model.shards_seen for history in shard.histories]
     assert sorted(met) == sorted(tuple(h) for h in HISTORIES if len(h) > 1)
     assert (
         model.item_counts.tolist()
@@ -101,7 +115,7 @@ def test_users_with_fewer_than_two_events_are_in_no_batch_but_are_counted():
 
 def test_a_model_without_context_needs_none():
     model = fit(Toy())
-    assert all(shard.context == {} for shard in model.shards)
+    assert all(shard.context == {} for shard in model.shards_seen)
     assert np.array_equal(model.scores([[3]]), model.scores([[3]], {}))
 
 
@@ -221,7 +235,7 @@ def test_what_cannot_be_wanted_is_an_error_that_names_it(wanted, message):
     model = Toy()
     with pytest.raises(ValueError, match=f"^{message}"):
         fit(model, wanted=wanted)
-    assert not model.shards
+    assert not model.shards_seen
 
 
 def test_a_file_that_lacks_a_part_or_has_one_too_many_is_an_error_that_names_it(tmp_path):
@@ -246,13 +260,3 @@ def test_a_file_that_lacks_a_part_or_has_one_too_many_is_an_error_that_names_it(
     save_model(path, {"model": model.params}, description | {"model": "other"})
     with pytest.raises(ValueError, match="holds a other model, not a toy"):
         Toy.load(path)
-
-
-def test_branches_that_leave_no_array_behind_are_put_back():
-    template = {"a": None, "b": {}, "c": [{"d": 1, "e": None}], "f": {"g": None}}
-    assert filled(template, {"c": [{"d": 7}]}) == {
-        "a": None,
-        "b": {},
-        "c": [{"d": 7, "e": None}],
-        "f": {"g": None},
-    }

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from attention_from_scratch import files
 from attention_from_scratch.training import load_model, replace_file, save_model
 from attention_from_scratch.tree import tree_leaves
 
@@ -30,19 +31,19 @@ def test_a_nested_tree_with_lists_comes_back_as_it_was(tmp_path):
     assert structure(tree) == structure(TREE)
     for (path, leaf), (_, before) in zip(tree_leaves(tree), tree_leaves(TREE), strict=True):
         assert np.array_equal(leaf, before), path
-    assert description == {"a": [1, 2.5, "x", None]}
+    assert description == {"format": files.FORMAT, "a": [1, 2.5, "x", None]}
 
 
 def test_the_file_has_exactly_the_name_that_was_asked_for(tmp_path):
     save_model(tmp_path / "model", TREE, {})
     save_model(str(tmp_path / "other.bin"), TREE, {})
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "other.bin"]
-    assert load_model(str(tmp_path / "other.bin"))[1] == {}
+    assert load_model(str(tmp_path / "other.bin"))[1] == {"format": files.FORMAT}
 
 
 def test_numbers_of_numpy_may_stand_in_the_description(tmp_path):
     save_model(tmp_path / "m.npz", TREE, {"n": np.int64(3), "p": np.float32(0.5)})
-    assert load_model(tmp_path / "m.npz")[1] == {"n": 3, "p": 0.5}
+    assert load_model(tmp_path / "m.npz")[1] == {"format": files.FORMAT, "n": 3, "p": 0.5}
 
 
 def test_a_missing_file_is_a_file_not_found_error(tmp_path):

@@ -5,8 +5,9 @@ import math
 import numpy as np
 import pytest
 
+from attention_from_scratch.rows import Rows
 from attention_from_scratch.training import Adam, clip_gradients, optimizer, shard_pool
-from attention_from_scratch.tree import Rows, tree_leaves, tree_map
+from attention_from_scratch.tree import tree_leaves, tree_map
 
 
 def test_the_first_steps_are_those_computed_by_hand():
@@ -156,7 +157,7 @@ def test_a_step_in_pieces_and_side_by_side_is_the_step_in_one_piece(monkeypatch)
 @pytest.mark.parametrize("sizes", [[], [3], [0], [0, 3], [3, 0], [20, 1, 2, 20, 7, 7, 7], [1] * 40])
 def test_parts_hold_the_pieces_in_order_and_enough_of_them(sizes, monkeypatch):
     monkeypatch.setattr(optimizer, "PIECE", 16)
-    parts = optimizer.together([[np.zeros(size)] for size in sizes])
+    parts = optimizer.in_parts([[np.zeros(size)] for size in sizes])
     assert [piece[0].size for part in parts for piece in part] == sizes
     total = [sum(piece[0].size for piece in part) for part in parts]
     for part, size in zip(parts, total, strict=True):
@@ -168,7 +169,7 @@ def test_parts_hold_the_pieces_in_order_and_enough_of_them(sizes, monkeypatch):
 def test_arrays_of_different_dtypes_are_never_one():
     of = {"f": np.zeros(2, np.float32), "d": np.zeros(2)}
     pieces = [[of[dtype] for dtype in dtypes] for dtypes in ("ff", "ff", "fd", "dd", "ff")]
-    assert [len(part) for part in optimizer.together(pieces)] == [2, 1, 1, 1]
+    assert [len(part) for part in optimizer.in_parts(pieces)] == [2, 1, 1, 1]
 
 
 @pytest.mark.parametrize("piece", [2**17, 16])

@@ -10,8 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from attention_from_scratch.tree import tree_leaves
-from attention_from_scratch.verify.numerical import rebuild
+from attention_from_scratch.tree import rebuild, tree_leaves
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 spec = importlib.util.spec_from_file_location("golden_write", GOLDEN / "write.py")

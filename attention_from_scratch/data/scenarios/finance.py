@@ -17,7 +17,7 @@ from attention_from_scratch.data.scenarios.scenario import (
     draw_lengths,
     mixture_rest,
 )
-from attention_from_scratch.data.shop import draw
+from attention_from_scratch.data.scenarios.shop import draw
 
 # Each product with what its customers take next, and with what probability.
 LEADS_TO = {

@@ -28,7 +28,7 @@ from attention_from_scratch.data.scenarios.scenario import (
     draw_lengths,
     mixture_rest,
 )
-from attention_from_scratch.data.shop import draw
+from attention_from_scratch.data.scenarios.shop import draw
 
 CLICK, LIKE, COMMENT = range(1, 4)
 FREQUENCY = [0.0, 0.70, 0.20, 0.10]  # of each behaviour among the events

@@ -18,7 +18,7 @@ from attention_from_scratch.data.scenarios.scenario import (
     draw_lengths,
     mixture_rest,
 )
-from attention_from_scratch.data.shop import BELONGS, FOLLOWS, NAMES, START, draw
+from attention_from_scratch.data.scenarios.shop import BELONGS, FOLLOWS, NAMES, START, draw
 
 VIEW, SEARCH, CART, PURCHASE = range(1, 5)
 SHARE = [0.0, 0.40, 0.15, 0.25, 0.20]  # of each behaviour among the events

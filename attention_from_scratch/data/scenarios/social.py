@@ -17,7 +17,7 @@ from attention_from_scratch.data.scenarios.scenario import (
     draw_lengths,
     mixture_rest,
 )
-from attention_from_scratch.data.shop import draw
+from attention_from_scratch.data.scenarios.shop import draw
 
 # Topic by topic: the creators, and what each of them posts about.
 CIRCLES = {

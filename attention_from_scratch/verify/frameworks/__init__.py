@@ -5,6 +5,7 @@ Such a file has
 - `VERSION`, and `as_op(function)`: turns a function of the framework's arrays into an op of ours,
   `(output, backward)`, by way of the framework's automatic differentiation;
 - `CALLS`: from the name of an op of ours to the framework's own way of computing it;
+- `constant(array, like)` and `transpose(matrix)`: what else it takes to say a whole network in it;
 - `CANNOT`: cases, (op, note), that it has no way to compute, in words;
 - `REMARKS`: where the framework defines something differently, in words.
 

@@ -6,7 +6,6 @@ import numpy as np
 
 from attention_from_scratch.tree import tree_leaves, tree_map
 from attention_from_scratch.verify.frameworks import require_one
-from attention_from_scratch.verify.frameworks.models import model_calls
 
 jax.config.update("jax_enable_x64", True)  # or every float64 would quietly become float32
 
@@ -265,8 +264,13 @@ CALLS = {
     "gru": recurrent(gru_step, 1),
     "lstm": recurrent(lstm_step, 2),
 }
-CALLS |= model_calls(
-    CALLS,
-    constant=lambda array, like: jnp.asarray(array, None if like is None else like.dtype),
-    transpose=lambda matrix: matrix.T,
-)
+
+
+def constant(array, like):
+    """An array with the dtype of `like`; with like=None its own."""
+    return jnp.asarray(array, None if like is None else like.dtype)
+
+
+def transpose(matrix):
+    """Swap the two axes of a matrix."""
+    return matrix.T

@@ -18,7 +18,6 @@ from keras import ops
 
 from attention_from_scratch.tree import tree_leaves, tree_map
 from attention_from_scratch.verify.frameworks import require_one
-from attention_from_scratch.verify.frameworks.models import model_calls
 
 if keras.backend.backend() != "tensorflow":
     raise ValueError(
@@ -329,10 +328,13 @@ CALLS = {
     "gru": recurrent(keras.layers.GRU, (1, 0, 2), 1, reset_after=True),
     "lstm": recurrent(keras.layers.LSTM, (0, 1, 2, 3), 2),
 }
-CALLS |= model_calls(
-    CALLS,
-    constant=lambda array, like: tf.constant(
-        array if like is None else array.astype(like.dtype.as_numpy_dtype)
-    ),
-    transpose=tf.transpose,
-)
+
+
+def constant(array, like):
+    """A tensor with the dtype of `like`; with like=None its own."""
+    return tf.constant(array if like is None else array.astype(like.dtype.as_numpy_dtype))
+
+
+def transpose(matrix):
+    """Swap the two axes of a matrix."""
+    return tf.transpose(matrix)

@@ -6,7 +6,6 @@ import torch.nn.functional as F
 
 from attention_from_scratch.tree import tree_leaves, tree_map
 from attention_from_scratch.verify.frameworks import require_one
-from attention_from_scratch.verify.frameworks.models import model_calls
 
 VERSION = f"torch {torch.__version__}"
 
@@ -273,8 +272,13 @@ CALLS = {
     "gru": recurrent(torch.nn.GRU, torch.nn.GRUCell, 1),
     "lstm": recurrent(torch.nn.LSTM, torch.nn.LSTMCell, 2),
 }
-CALLS |= model_calls(
-    CALLS,
-    constant=lambda array, like: torch.tensor(array, dtype=None if like is None else like.dtype),
-    transpose=lambda matrix: matrix.T,
-)
+
+
+def constant(array, like):
+    """A tensor with the dtype of `like`; with like=None its own."""
+    return torch.tensor(array, dtype=None if like is None else like.dtype)
+
+
+def transpose(matrix):
+    """Swap the two axes of a matrix."""
+    return matrix.T

@@ -1,0 +1,17 @@
+"""Our networks in the terms of a framework: its table of ops, and what is made of them."""
+
+from attention_from_scratch.proofs.pipeline import pipeline_calls
+from attention_from_scratch.proofs.transformer import transformer_calls
+
+
+def calls_of(module) -> dict:
+    """Name of an op or a network of ours -> the same in a framework.
+
+    Parameters
+    ----------
+    module : one of `verify.frameworks`
+    """
+    calls = dict(module.CALLS)
+    for said in (transformer_calls, pipeline_calls):
+        calls |= said(calls, module.constant, module.transpose)
+    return calls

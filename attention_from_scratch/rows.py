@@ -1,0 +1,83 @@
+"""A kind of gradient: that of a large table of which a batch looks up few rows."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from attention_from_scratch.tree import Tree, tree_map
+
+LARGE = 2**15  # numbers: of a smaller table the dense gradient is as fast
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A gradient that is 0 but for some rows: that of a table of which a batch looks up little.
+
+    Attributes
+    ----------
+    ids : (n,) of integers, ascending
+    rows : (n, ...)
+    length : int
+        How many rows there are, those of 0 too.
+    """
+
+    ids: np.ndarray
+    rows: np.ndarray
+    length: int
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the array that it stands for."""
+        return (self.length, *self.rows.shape[1:])
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Of the array that it stands for, and of the rows."""
+        return self.rows.dtype
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __mul__(self, factor: float) -> "Rows":
+        return Rows(self.ids, self.rows * factor, self.length)
+
+    def __getitem__(self, part: slice) -> "Rows":
+        """Some of the rows; ids begin with 0 again."""
+        start, stop, _ = part.indices(self.length)
+        here = slice(*np.searchsorted(self.ids, (start, stop)))
+        return Rows(self.ids[here] - start, self.rows[here], max(0, stop - start))
+
+    def dense(self) -> np.ndarray:
+        """The array that it stands for."""
+        array = np.zeros(self.shape, self.dtype)
+        array[self.ids] = self.rows
+        return array
+
+
+def is_large(array: np.ndarray) -> bool:
+    """Whether an array is so large that its gradient may come as `Rows`."""
+    return array.size > LARGE
+
+
+def tree_sum(trees: list[Tree]) -> Tree:
+    """Add up trees alike, first to last, so that the rounding is the same every time."""
+    return tree_map(leaf_sum, *trees)
+
+
+def leaf_sum(*leaves: np.ndarray | Rows) -> np.ndarray | Rows:
+    """The sum of arrays, or of rows of one table, as a new one."""
+    first, *others = leaves
+    if not isinstance(first, Rows):
+        total = first.copy()
+        for leaf in others:
+            total += leaf
+        return total
+    occurs = np.zeros(len(first), bool)
+    for leaf in leaves:
+        occurs[leaf.ids] = True
+    place = np.cumsum(occurs) - 1
+    ids = np.flatnonzero(occurs)
+    total = np.zeros((len(ids), *first.shape[1:]), first.dtype)
+    for leaf in leaves:
+        total[place[leaf.ids]] += leaf.rows
+    return Rows(ids, total, len(first))

@@ -1,0 +1,192 @@
+"""What a model is told: a frozen dataclass, each of whose fields says what it may be.
+
+    @dataclass(frozen=True)
+    class MySettings(Settings):
+        dim: int = option(50, Whole(1), "width of the model")
+
+From such a class follow the model's constructor and its documentation, the checks, the options of
+the command line, and what is saved. So an option is written down once.
+"""
+
+import inspect
+import textwrap
+from collections.abc import Callable
+from dataclasses import MISSING, asdict, dataclass, field, fields
+from typing import Any
+
+from attention_from_scratch.arguments import (
+    check_choice,
+    check_dtype,
+    check_integer,
+    check_kinds,
+    check_number,
+    check_share,
+)
+
+ROOM = 4  # of a docstring's indentation
+
+
+@dataclass(frozen=True)
+class Whole:
+    """An integer from `least` on."""
+
+    least: int = 1
+
+    def check(self, name: str, value) -> int:
+        """The value as an int."""
+        return check_integer(name, value, self.least)
+
+    def __str__(self):
+        return f"int, at least {self.least}"
+
+
+@dataclass(frozen=True)
+class Number:
+    """A finite number: above 0, or from 0 on."""
+
+    above_0: bool = True
+
+    def check(self, name: str, value) -> float:
+        """The value as a float."""
+        return check_number(name, value, above_0=self.above_0)
+
+    def __str__(self):
+        return "float above 0" if self.above_0 else "float, at least 0"
+
+
+@dataclass(frozen=True)
+class Share:
+    """A part of 1: a number between 0 and 1, which may be 0, or 1, or neither."""
+
+    with_0: bool = True
+    with_1: bool = False
+
+    def check(self, name: str, value) -> float:
+        """The value as a float."""
+        return check_share(name, value, with_0=self.with_0, with_1=self.with_1)
+
+    def __str__(self):
+        return f"float in {'[' if self.with_0 else '('}0, 1{']' if self.with_1 else ')'}"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of some words."""
+
+    words: tuple[str, ...]
+
+    def check(self, name: str, value) -> str:
+        """The word."""
+        return check_choice(name, value, self.words)
+
+    def __str__(self):
+        *others, last = (f'"{word}"' for word in self.words)
+        return f"{', '.join(others)} or {last}"
+
+
+class Flag:
+    """Yes or no."""
+
+    def check(self, name: str, value) -> bool:
+        """The value as a bool."""
+        return bool(value)
+
+    def __str__(self):
+        return "bool"
+
+
+class Dtype:
+    """The name of a float dtype."""
+
+    words = ("float32", "float64")
+
+    def check(self, name: str, value) -> str:
+        """The name, also of what NumPy takes for the dtype itself."""
+        return check_dtype(value)
+
+    def __str__(self):
+        return '"float32" or "float64"'
+
+
+class Kinds:
+    """What is known of an event: a number of kinds for each name."""
+
+    def check(self, name: str, value) -> dict[str, int]:
+        """The mapping as a dict; empty for None."""
+        return check_kinds(value)
+
+    def __str__(self):
+        return "mapping from name to int"
+
+
+@dataclass(frozen=True)
+class OrNone:
+    """None, or what it may be otherwise."""
+
+    otherwise: Any
+
+    def check(self, name: str, value):
+        """None as it is."""
+        return None if value is None else self.otherwise.check(name, value)
+
+    def __str__(self):
+        return f"{self.otherwise}, or None"
+
+
+def option(default=MISSING, may_be=None, says: str = "") -> Any:
+    """A field of `Settings`.
+
+    Parameters
+    ----------
+    default : value, or left out where one must be given
+    may_be : one of the classes above
+        Its `check(name, value)` gives the value as Python's own number or word, or raises an error
+        that names the field, the value and what it may be.
+    says : str
+        What it is, in a line: for the documentation and for the command line.
+    """
+    return field(default=default, metadata={"may_be": may_be, "says": says})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What every model is told. A subclass adds its own, and what must hold of several together."""
+
+    def __post_init__(self):
+        for told in fields(self):
+            self.put(told.name, told.metadata["may_be"].check(told.name, getattr(self, told.name)))
+        self.check_together()
+
+    def check_together(self) -> None:
+        """Raise where two settings contradict each other; settle what depends on another."""
+
+    def put(self, name: str, value) -> None:
+        """Set a field while the settings are being made."""
+        object.__setattr__(self, name, value)
+
+    def only(self, *names: str) -> dict[str, Any]:
+        """Some of the settings, by name."""
+        return {name: getattr(self, name) for name in names}
+
+    def as_dict(self) -> dict[str, Any]:
+        """All of them, as a file has them."""
+        return asdict(self)
+
+
+def signature_of(constructor: Callable, told: type[Settings]) -> inspect.Signature:
+    """What a constructor takes that hands on `*args, **settings` to a settings class."""
+    own = list(inspect.signature(constructor).parameters.values())[1:]  # but for self
+    own = [one for one in own if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)]
+    named = {one.name for one in own}
+    rest = [one for one in inspect.signature(told).parameters.values() if one.name not in named]
+    return inspect.Signature(sorted([*own, *rest], key=lambda one: one.kind))
+
+
+def documented(told: type[Settings]) -> str:
+    """The section "Parameters" of a docstring."""
+    lines = ["Parameters", "----------"]
+    for one in fields(told):
+        default = "" if one.default is MISSING else f" (default {one.default!r})"
+        lines += [f"{one.name} : {one.metadata['may_be']}{default}"]
+        lines += [f"{' ' * ROOM}{one.metadata['says']}"]
+    return textwrap.indent("\n".join(lines), " " * ROOM)

@@ -1,0 +1,19 @@
+"""Whether a training is better off in several processes than with threads, if nobody says."""
+
+import sys
+import threading
+
+from attention_from_scratch.training.threads import available_cores
+
+LONG = 1_000_000  # events learned from, over all epochs: some seconds, of which to fork takes 0.2
+
+
+def processes_that_help(n_events: int) -> int:
+    """As many processes as there are cores where they are sooner done than threads; else 1.
+
+    They are on Linux, in a training that learns from `LONG` events or more. They are not asked for
+    where the program has other threads, as a notebook has: a fork does not take these along, and
+    what they were just doing stays undone in it. The result is the same, bit for bit.
+    """
+    forks = sys.platform.startswith("linux") and threading.active_count() == 1
+    return available_cores() if forks and n_events >= LONG else 1
