@@ -10,7 +10,7 @@ from attention_from_scratch import ops
 from attention_from_scratch.tree import tree_map
 from attention_from_scratch.verify import GradientError, as_op, diagnose
 from attention_from_scratch.verify.doctor import words_about, words_of_the_doctor
-from attention_from_scratch.verify.mistakes import EXPLANATIONS, MISTAKES, OF_A_LOSS
+from attention_from_scratch.verify.doctor.mistakes import EXPLANATIONS, MISTAKES, OF_A_LOSS
 from benchmarks import doctor
 from benchmarks.mutants import catalogue, correct_ops, unknown_mutants
 

@@ -10,19 +10,19 @@ from attention_from_scratch import ops
 
 
 def probes_of(op: str) -> list[tuple[tuple, dict]]:
-    """(inputs, keywords) for an op of `ops` by its name."""
+    """The (inputs, keywords) of every call to make of an op of `ops`, by its name."""
     if op not in PROBES:
         raise ValueError(f"reference was {op}, but must be one of {', '.join(PROBES)}")
     return PROBES[op](np.random.default_rng(23))
 
 
 def rows(rng):
-    """For what acts on the last axis."""
+    """Arrays for an op of one array that acts on the last axis, or on every entry."""
     return [((1.5 * rng.standard_normal(shape),), {}) for shape in ((2, 3, 5), (7, 4), (3, 3))]
 
 
 def softmax(rng):
-    """Also along another axis and with some entries left out."""
+    """Rows, a softmax along another axis, and one with some entries left out."""
     where = rng.random((4, 6)) < 0.7
     where[:, 0] = True
     x = rng.standard_normal((4, 6))
@@ -30,14 +30,14 @@ def softmax(rng):
 
 
 def linear(rng):
-    """With and without batch axes, and square."""
+    """Affine maps with and without batch axes, some of them square."""
     shapes = (((2, 3, 5), (5, 4)), ((6, 5), (5, 3)), ((2, 3, 4), (4, 4)), ((4, 4), (4, 4)))
     normal = rng.standard_normal
     return [((normal(x), normal(w), normal(w[1])), {}) for x, w in shapes]
 
 
 def embedding(rng):
-    """Ids that repeat in a row and across rows, padding, and neither."""
+    """Lookups of ids that repeat in a row and across rows, of padding, and of neither."""
     tables = [rng.standard_normal((rows, 3)) for rows in (6, 7, 9)]
     return [
         ((np.array([[1, 4, 0, 1], [2, 2, 4, 0]]), tables[0]), {}),
@@ -48,7 +48,7 @@ def embedding(rng):
 
 
 def layer_norm(rng):
-    """With weight and bias."""
+    """Normalisations of several shapes, all with weight and bias."""
     return [
         ((rng.standard_normal(x), rng.standard_normal(x[-1]), rng.standard_normal(x[-1])), {})
         for x in ((2, 3, 5), (6, 4), (3, 2, 7))
@@ -56,7 +56,7 @@ def layer_norm(rng):
 
 
 def dropout(rng):
-    """With the mask given."""
+    """Dropout whose mask is given, so that it can be repeated."""
     return [
         ((rng.standard_normal(shape),), {"p": p, "keep": rng.random(shape) >= p})
         for shape, p in (((2, 3, 5), 0.3), ((4, 6), 0.6))
@@ -64,13 +64,13 @@ def dropout(rng):
 
 
 def attention_inputs(rng, with_value, batch=(2,), queries=3, keys=6, width=5, value_width=4):
-    """Query, key and value."""
+    """Random query, key and, if asked for, value of these sizes."""
     shapes = [(*batch, queries, width), (*batch, keys, width), (*batch, keys, value_width)]
     return tuple(rng.standard_normal(shape) for shape in shapes[: 3 if with_value else 2])
 
 
 def attention(rng, with_value=True):
-    """Cross-attention, self-attention, masks, broadcasting."""
+    """Cross-attention and self-attention, with masks, broadcasting and dropout."""
 
     def inputs(**sizes):
         return attention_inputs(rng, with_value, **sizes)
@@ -91,7 +91,7 @@ def attention(rng, with_value=True):
 
 
 def multi_head_attention(rng, weights_only=False):
-    """Two and three heads, with masks."""
+    """Attention with two and three heads, with and without masks and dropout."""
 
     def affine(width):
         return {"weight": rng.standard_normal((width, width)), "bias": rng.standard_normal(width)}
@@ -115,7 +115,7 @@ def multi_head_attention(rng, weights_only=False):
 
 
 def cross_entropy(rng):
-    """Mean and sum, ignored positions, weights, smoothing."""
+    """Losses over classes: mean and sum, ignored positions, weights, smoothing."""
     logits, targets = rng.standard_normal((2, 3, 7)), np.array([[1, 4, 6], [0, 4, 2]])
     flat = rng.standard_normal((5, 4)), np.array([3, 1, 1, 2, 3])
     ignored = np.array([[1, -1, 6], [0, 4, -1]])
@@ -132,7 +132,7 @@ def cross_entropy(rng):
 
 
 def linear_cross_entropy(rng):
-    """Mean, sum and weights."""
+    """Losses over a catalogue: mean, sum and weights of positions."""
     x, weight = rng.standard_normal((2, 3, 4)), rng.standard_normal((4, 7))
     targets = np.array([[1, 4, 6], [0, 4, 2]])
     flat = rng.standard_normal((5, 4)), weight, np.array([3, 1, 1, 2, 3])
@@ -145,7 +145,7 @@ def linear_cross_entropy(rng):
 
 
 def binary_cross_entropy(rng):
-    """Mean, sum and weights."""
+    """Losses over yes and no: mean, sum and weights of entries."""
     logits, targets = rng.standard_normal((2, 3, 5)), rng.random((2, 3, 5))
     return [
         ((logits, targets), {}),
@@ -156,13 +156,13 @@ def binary_cross_entropy(rng):
 
 
 def gelu(rng):
-    """Both forms."""
+    """The gelu in both its forms, and in the one it has by default."""
     x = 1.5 * rng.standard_normal((2, 3, 5))
     return [((x,), {}), ((x,), {"approximate": "tanh"}), ((x,), {"approximate": "none"})]
 
 
 def recurrent(rng, n_gates, n_states):
-    """Sequences and last states, with an initial state and with padding."""
+    """Recurrent layers that return sequences or last states, with an initial state and padding."""
     calls = []
     for batch, length, width, size in ((2, 5, 3, 4), (3, 4, 5, 2)):
         params = {

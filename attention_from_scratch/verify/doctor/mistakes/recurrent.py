@@ -59,15 +59,15 @@ def steps_of_bias(probe, gradients_of, make_cell) -> Iterator:
 
 
 def countdown(length: int, kept: int):
-    """A function that, called at every step from the last on, says whether it is the one kept."""
+    """A function to call at every step, from the last on, that says whether it is the one kept."""
     steps = iter(reversed(range(length)))
     return lambda: next(steps) == kept
 
 
 def wrong_cell(derivatives):
-    """A maker of cells from `derivatives(gates, recurrent, state, switches)`.
+    """A maker of wrong cells, from `derivatives(gates, recurrent, state, switches)`.
 
-    That gives the new state and a function from d_new to (d_gates, d_recurrent, d_state): the
+    It gives the new state and a function from d_new to (d_gates, d_recurrent, d_state): the
     gradients of the two halves of the gates, and of the state beside the gates.
     """
 
@@ -100,7 +100,7 @@ def wrong_cell(derivatives):
 
 
 def rnn_derivatives(gates, recurrent, state, switches):
-    """An Elman network; switch slope."""
+    """An Elman network, with a switch for the slope of its tanh."""
     h = np.tanh(gates + recurrent)
 
     def back(d_new):
@@ -111,7 +111,7 @@ def rnn_derivatives(gates, recurrent, state, switches):
 
 
 def gru_derivatives(gates, recurrent, state, switches):
-    """A GRU; switches for the path of the state and for the reset gate."""
+    """A GRU, with switches for the path of the state and for the reset gate."""
     (x_r, x_z, x_n), (h_r, h_z, h_n) = (np.split(a, 3, axis=-1) for a in (gates, recurrent))
     r, z = 1 / (1 + np.exp(-x_r - h_r)), 1 / (1 + np.exp(-x_z - h_z))
     n = np.tanh(x_n + r * h_n)
@@ -127,7 +127,7 @@ def gru_derivatives(gates, recurrent, state, switches):
 
 
 def lstm_derivatives(gates, recurrent, state, switches):
-    """An LSTM; switches for the path of the cell and for the slope of its reading."""
+    """An LSTM, with switches for the path of the cell and for the slope of its reading."""
     hidden, cell = np.split(state, 2, axis=-1)
     a_i, a_f, a_g, a_o = np.split(gates + recurrent, 4, axis=-1)
     i, f, o = (1 / (1 + np.exp(-a)) for a in (a_i, a_f, a_o))

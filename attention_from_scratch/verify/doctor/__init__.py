@@ -1,0 +1,34 @@
+"""What is wrong with this backward pass? Named in words, by trying known mistakes on numbers.
+
+A mistake is a formula for a wrong gradient. The op is run on calls at which mistakes show, and a
+mistake is named only if its numbers are those of the op at every one of them. In the order in which
+a diagnosis comes about:
+
+- `probes`: for every op, the calls at which mistakes show;
+- `visits`: op and reference, run on one call;
+- `mistakes/`: what known mistakes would have computed there, a file an op family;
+- `explaining` and `factors`: which of them, or which factor, explains what the op says;
+- `examination`: `diagnose`, which is all of that in turn;
+- `diagnosis`: what was found, as data and as text;
+- `for_reports`: what the doctor adds to the reports of other checks.
+"""
+
+from attention_from_scratch.verify.doctor.diagnosis import Diagnosis, Finding
+from attention_from_scratch.verify.doctor.examination import diagnose, diagnose_call
+from attention_from_scratch.verify.doctor.for_reports import (
+    knows,
+    words,
+    words_about,
+    words_of_the_doctor,
+)
+
+__all__ = [
+    "Diagnosis",
+    "Finding",
+    "diagnose",
+    "diagnose_call",
+    "knows",
+    "words",
+    "words_about",
+    "words_of_the_doctor",
+]

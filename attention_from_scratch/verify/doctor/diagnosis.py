@@ -1,0 +1,53 @@
+"""What the doctor found, as data and as text."""
+
+from dataclasses import dataclass, field
+
+from attention_from_scratch.verify.doctor.mistakes.explanations import explanation
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A mistake that explains the gradients of these arguments of an op at every probe."""
+
+    mistake: str
+    arguments: tuple[str, ...]
+    factor: str | None = None
+    op: str = ""
+
+    def __str__(self) -> str:
+        words = explanation(self.mistake, self.op).format(factor=self.factor)
+        return f"{self.mistake} ({', '.join(self.arguments)}): {words}"
+
+
+@dataclass
+class Diagnosis:
+    """What the doctor found; prints as text.
+
+    `findings` is empty when nothing is wrong, and when no known mistake matches (`wrong` then names
+    the arguments). Several findings are explanations that all fit, or mistakes that come together.
+    """
+
+    op: str
+    wrong: tuple[str, ...] = ()
+    findings: list[Finding] = field(default_factory=list)
+    unexplained: tuple[str, ...] = ()
+    forward_differs: bool = False
+    probes: int = 0
+
+    @property
+    def mistakes(self) -> set[str]:
+        """The names of the mistakes."""
+        return {finding.mistake for finding in self.findings}
+
+    def __str__(self) -> str:
+        if self.forward_differs:
+            return f"{self.op}: the forward pass differs from the reference; look there first"
+        if not self.wrong:
+            return f"{self.op}: nothing is wrong at {self.probes} probes"
+        lines = [f"{self.op}: wrong gradient of {', '.join(self.wrong)}"]
+        lines += [f"  {finding}" for finding in self.findings]
+        if self.unexplained:
+            lines.append(f"  {', '.join(self.unexplained)}: no known mistake matches")
+        return "\n".join(lines)
+
+    __repr__ = __str__

@@ -1,0 +1,150 @@
+"""A visit: an op and its reference are run on one call, and their gradients stand side by side.
+
+Here it is said at which calls an op is asked, when two gradients are the same, and which are wrong.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from attention_from_scratch.tree import tree_leaves
+from attention_from_scratch.verify.contract import (
+    argument_names,
+    as_input,
+    differentiable_only,
+    frozen,
+    is_differentiable,
+)
+from attention_from_scratch.verify.doctor.mistakes.shared import Probe
+from attention_from_scratch.verify.doctor.probes import probes_of
+from attention_from_scratch.verify.report import GradientError
+
+# Two gradients are the same if they agree as far as the op's dtype can tell.
+TOLERANCES = {"float64": 1e-8, "float32": 1e-3}
+
+
+@dataclass(frozen=True)
+class Visit:
+    """What an op says at a probe; no gradients where its output is not the reference's."""
+
+    probe: Probe
+    same_output: bool
+    found: dict[str, np.ndarray]
+    tolerance: float
+
+    def same(self, a, b, like) -> bool:
+        """Whether a and b are the same, to the tolerance of this visit."""
+        return same(a, b, like, self.tolerance)
+
+    def size_of(self, name) -> np.ndarray:
+        """The leaf to measure a gradient against: the largest of its argument, as one may be 0."""
+        argument = name.split(".")[0]
+        leaves = [g for n, g in self.probe.right.items() if n.split(".")[0] == argument]
+        return leaves[int(np.argmax([np.abs(leaf).max(initial=0) for leaf in leaves]))]
+
+    def right_at(self, name) -> bool:
+        """Whether the op gives the right gradient under this name."""
+        right = self.probe.right[name]
+        return name in self.found and self.same(self.found[name], right, self.size_of(name))
+
+    def matches(self, gradients, names) -> bool:
+        """Whether a mistake's gradients are what the op says, right ones where it changes none."""
+        right, found = self.probe.right, self.found
+        return all(
+            n in found
+            and n in right
+            and self.same(found[n], gradients.get(n, right[n]), self.size_of(n))
+            for n in names
+        )
+
+
+def same(a, b, like, tolerance) -> bool:
+    """Whether a and b are equal but for rounding, relative to the largest entry of `like`."""
+    if np.shape(a) != np.shape(b):
+        return False
+    scale = np.abs(like).max(initial=0) or 1.0
+    return bool(np.abs(a - b).max(initial=0) <= tolerance * scale)
+
+
+def visits_of(op, reference, inputs, keywords) -> list[Visit]:
+    """What the op says at the call that was handed in, and at the probes that it takes.
+
+    An error at the call handed in is the caller's to see; at a probe it may be that the op was not
+    made for such a call. The same goes for another output: where the op agrees at the caller's
+    call, a probe may meet another default.
+    """
+    visits = [examine(op, reference, inputs, keywords, seed=0)] if inputs else []
+    asked = bool(inputs) and broadcasts(reference, inputs)
+    errors = []
+    for seed, (own, own_keywords) in enumerate(probes_of(reference.__name__), start=1):
+        if broadcasts(reference, own) and not asked:
+            continue
+        try:
+            visits.append(examine(op, reference, own, own_keywords, seed=seed))
+        except Exception as error:  # whatever a reader's op does with a call it was not made for
+            errors.append(error)
+    if not visits and isinstance(errors[0], GradientError):
+        raise errors[0]
+    if not visits:
+        name = getattr(op, "__name__", type(op).__name__)
+        raise ValueError(
+            f"{name} could not be run on any probe: hand in inputs that it takes. "
+            f"The first error was {type(errors[0]).__name__}: {errors[0]}"
+        ) from errors[0]
+    if inputs and visits[0].same_output:
+        visits = [visit for visit in visits if visit.same_output]
+    return visits
+
+
+def broadcasts(reference, inputs) -> bool:
+    """Whether query, key and value of an attention differ in their batch axes."""
+    if reference.__name__ not in ("attention_weights", "scaled_dot_product_attention"):
+        return False
+    return len({np.shape(x)[:-2] for x in inputs}) > 1
+
+
+def examine(op, reference, inputs, keywords, *, seed) -> Visit:
+    """Run op and reference on one call, with a d_output drawn from the seed."""
+    inputs = tuple(as_input(value) for value in inputs)
+    their_output, their_backward = op(*inputs, **keywords)
+    output, _ = reference(*inputs, **keywords)
+    dtype = np.asarray(their_output).dtype
+    tolerance = max(TOLERANCES.get(str(dtype), 0), getattr(reference, "tolerance", 0))
+    d_output = np.random.default_rng([11, seed]).standard_normal(np.shape(output))
+    d_output = frozen(d_output.astype(dtype))
+    if not same(np.asarray(their_output), output, output, tolerance):
+        return Visit(Probe(inputs, keywords, d_output, output, {}), False, {}, tolerance)
+    found = by_name(differentiable_only(their_backward(d_output), inputs), reference, inputs)
+    return Visit(probe_of(reference, inputs, keywords, d_output), True, found, tolerance)
+
+
+def probe_of(reference, inputs, keywords, d_output) -> Probe:
+    """Make a probe of a call: the right gradients for d_output, and for a d_output of ones."""
+    output, backward = reference(*inputs, **keywords)
+    dtype = np.asarray(output).dtype
+    right, with_ones = (
+        by_name(differentiable_only(backward(d.astype(dtype)), inputs), reference, inputs)
+        for d in (d_output, np.ones_like(d_output))
+    )
+    return Probe(inputs, keywords, d_output, output, right, with_ones)
+
+
+def by_name(gradients, reference, inputs) -> dict[str, np.ndarray]:
+    """Put gradients under names such as d_query or d_params.key.bias."""
+    arguments = zip(argument_names(reference, len(inputs)), inputs, strict=True)
+    names = [name for name, value in arguments if is_differentiable(value)]
+    return {
+        f"d_{name}.{path}" if path else f"d_{name}": np.asarray(leaf)
+        for name, gradient in zip(names, gradients, strict=True)
+        for path, leaf in tree_leaves(gradient)
+    }
+
+
+def wrong_at(visits) -> list[str]:
+    """The names of the gradients that are wrong at any visit."""
+    names = dict.fromkeys(name for visit in visits for name in visit.probe.right)
+    return [
+        name
+        for name in names
+        if not all(visit.right_at(name) for visit in visits if name in visit.probe.right)
+    ]
