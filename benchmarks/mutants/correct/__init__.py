@@ -1,0 +1,1 @@
+"""Right implementations, in unfamiliar ways: no doctor may accuse them."""
