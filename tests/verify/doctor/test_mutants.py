@@ -1,0 +1,73 @@
+"""Over the catalogue of mutants: the doctor names mistakes and never accuses what is right."""
+
+import pkgutil
+
+import numpy as np
+import pytest
+
+from attention_from_scratch.tree import tree_map
+from attention_from_scratch.verify import diagnose
+from attention_from_scratch.verify.doctor.mistakes import EXPLANATIONS, MISTAKES
+from benchmarks import doctor, mutants
+from benchmarks.mutants import catalogue, correct_ops, unknown_mutants
+
+MUTANTS = catalogue()
+
+
+def examined(mutant):
+    return diagnose(mutant.op, mutant.reference, *mutant.inputs, **mutant.keywords)
+
+
+def test_at_least_95_percent_of_forty_and_more_mutants_are_named_and_none_wrongly():
+    verdicts = [doctor.verdict(mutant) for mutant in MUTANTS]
+    assert len(verdicts) >= 40
+    assert verdicts.count("wrongly") == 0
+    assert sum(v in ("alone", "among others") for v in verdicts) >= 0.95 * len(verdicts)
+
+
+def test_every_op_and_every_mistake_is_in_the_catalogue():
+    assert {mutant.mistake for mutant in MUTANTS} == set(EXPLANATIONS)
+    missing = set(MISTAKES) - {mutant.reference.__name__ for mutant in MUTANTS}
+    assert missing <= {"multi_head_attention_weights"}
+
+
+def test_every_file_of_mutants_has_its_place_in_the_catalogue():
+    files = {info.name for info in pkgutil.walk_packages(mutants.__path__, "benchmarks.mutants.")}
+    shared = {f"benchmarks.mutants.{name}" for name in ("shelves", "cases", "parts", "correct")}
+    assert {family.__name__ for family in mutants.FAMILIES} == files - shared
+
+
+@pytest.mark.parametrize("right", correct_ops(), ids=lambda mutant: mutant.name)
+def test_a_right_op_is_not_accused(right):
+    assert not doctor.is_accused(right)
+
+
+@pytest.mark.parametrize("mutant", unknown_mutants(), ids=lambda mutant: mutant.name)
+def test_what_it_does_not_know_it_does_not_name(mutant):
+    diagnosis = examined(mutant)
+    assert diagnosis.wrong
+    assert not diagnosis.findings
+    assert "no known mistake matches" in str(diagnosis)
+
+
+def test_the_table_gives_a_rate_for_each_half():
+    text = doctor.table(*doctor.measure())
+    assert "| **first half** |" in text
+    assert "% of the second half)" in text
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_in_float32_no_mutant_is_named_wrongly(mutant):
+    inputs = [
+        tree_map(lambda leaf: leaf.astype(np.float32) if leaf.dtype == np.float64 else leaf, value)
+        for value in mutant.inputs
+    ]
+    found = diagnose(mutant.op, mutant.reference, *inputs, **in_float32(mutant.keywords))
+    assert mutant.mistake in found.mistakes
+
+
+def in_float32(keywords):
+    return {
+        name: value.astype(np.float32) if getattr(value, "dtype", None) == np.float64 else value
+        for name, value in keywords.items()
+    }
