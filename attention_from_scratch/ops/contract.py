@@ -1,11 +1,23 @@
-"""What every op checks of its arguments, and the one shape rule that all of them share."""
+"""What every op shares: two names for its signature, checks of its arguments, and `unbroadcast`.
+
+A check raises an error that names the argument, what it was and what it may be, or does nothing.
+"""
+
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+
+# Parameters: a dict of arrays (or of None, for what is left out), or of dicts of them.
+Params = dict[str, Any]
+
+# The gradient of the loss with respect to the output -> those with respect to the inputs.
+Backward = Callable[..., Any]
 
 FLOAT_DTYPES = (np.dtype("float32"), np.dtype("float64"), np.dtype("complex128"))
 
 
-def check_floats(**arrays):
+def check_floats(**arrays: np.ndarray | None) -> None:
     """Raise unless all arrays (None is passed over) share one float dtype.
 
     A silent promotion would hide a float64 in a float32 model, and a float32 in a proof. Complex
@@ -27,8 +39,11 @@ def check_floats(**arrays):
             )
 
 
-def check_ids(name, ids, n_rows, holder):
-    """Raise unless `ids` are integers in 0..n_rows-1; `holder` says what has the rows."""
+def check_ids(name: str, ids: np.ndarray, n_rows: int, holder: str) -> None:
+    """Raise unless `ids` are integers in 0..n_rows-1.
+
+    `holder` says in the error where the rows are: "weight has 6 rows".
+    """
     if not np.issubdtype(ids.dtype, np.integer):
         raise TypeError(f"{name} has dtype {ids.dtype}, but must be integers")
     wrong = ids[(ids < 0) | (ids >= n_rows)]
@@ -38,8 +53,8 @@ def check_ids(name, ids, n_rows, holder):
         )
 
 
-def check_mask(name, mask, shape):
-    """Raise unless `mask` is None or boolean and broadcasts to `shape`."""
+def check_mask(name: str, mask: np.ndarray | None, shape: tuple[int, ...]) -> None:
+    """Raise unless `mask` is None, or is boolean and broadcasts to `shape`."""
     if mask is None:
         return
     if getattr(mask, "dtype", None) != np.dtype(bool):
@@ -53,14 +68,20 @@ def check_mask(name, mask, shape):
         raise ValueError(f"{name} has shape {mask.shape}, but must broadcast to {tuple(shape)}")
 
 
-def check_width(name, array, width, meaning):
-    """Raise unless the last axis of `array` is `width` long."""
+def check_width(name: str, array: np.ndarray, width: int, meaning: str) -> None:
+    """Raise unless the last axis of `array` is `width` long.
+
+    `meaning` says in the error why: "4 long, as weight is (4, 5)".
+    """
     if array.ndim == 0 or array.shape[-1] != width:
         raise ValueError(f"{name} has shape {array.shape}, but its last axis must be {meaning}")
 
 
-def check_d_output(d_output, output):
-    """Raise unless d_output is like the output; for a scalar a plain number will do."""
+def check_d_output(d_output: np.ndarray | float, output: np.ndarray | np.floating) -> None:
+    """Raise unless d_output has the shape and dtype of the output.
+
+    Where the output is one number, as a loss is, a plain Python number will do.
+    """
     if np.ndim(output) == 0 and type(d_output) in (int, float):
         return
     if np.shape(d_output) != np.shape(output):
@@ -71,27 +92,28 @@ def check_d_output(d_output, output):
         raise TypeError(f"d_output has dtype {d_output.dtype}, but the output has {output.dtype}")
 
 
-def check_same_shape(name, array, shape):
+def check_same_shape(name: str, array: np.ndarray, shape: tuple[int, ...]) -> None:
     """Raise unless `array` has exactly this shape."""
     if np.shape(array) != tuple(shape):
         raise ValueError(f"{name} has shape {np.shape(array)}, but must be {tuple(shape)}")
 
 
-def check_matrix(**arrays):
+def check_matrix(**arrays: np.ndarray) -> None:
     """Raise unless each array has a position axis and a feature axis."""
     for name, array in arrays.items():
         if array.ndim < 2:
             raise ValueError(f"{name} has shape {array.shape}, but must be (..., length, width)")
 
 
-def unbroadcast(d_x, shape):
-    """Undo a broadcast: sum d_x over the axes along which x of this shape was repeated.
+def unbroadcast(d_x: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Undo a broadcast: from the gradient of x as it was stretched, that of x, of this shape.
 
-    Where one entry of x was used many times, its gradient is the sum over its uses.
+    Where one entry of x was used many times, its gradient is the sum over its uses. NumPy repeats
+    an array in two ways, along new axes in front and along axes of length 1; so each is summed.
     """
     if d_x.shape == tuple(shape):
         return d_x
-    extra = d_x.ndim - len(shape)
-    d_x = d_x.sum(axis=tuple(range(extra)))
+    new_axes = tuple(range(d_x.ndim - len(shape)))
+    d_x = d_x.sum(axis=new_axes)
     stretched = tuple(i for i, n in enumerate(shape) if n == 1 and d_x.shape[i] != 1)
     return d_x.sum(axis=stretched, keepdims=True)

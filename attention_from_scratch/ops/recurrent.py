@@ -4,10 +4,14 @@ Each layer is a cell, which makes the next state of the last one, and `through_t
 cell along a sequence and its backward pass against it. Gates stand in PyTorch's order.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 
 from attention_from_scratch.ops.activations import sigmoid, tanh
 from attention_from_scratch.ops.contract import (
+    Backward,
+    Params,
     check_d_output,
     check_floats,
     check_mask,
@@ -16,7 +20,14 @@ from attention_from_scratch.ops.contract import (
 from attention_from_scratch.ops.linear import linear
 
 
-def rnn(params, x, initial=None, *, mask=None, last=False):
+def rnn(
+    params: Params,
+    x: np.ndarray,
+    initial: np.ndarray | None = None,
+    *,
+    mask: np.ndarray | None = None,
+    last: bool = False,
+) -> tuple[np.ndarray, Backward]:
     """h_t = tanh(x_t W_x + b_x + h_{t-1} W_h + b_h): one state, rewritten at every step.
 
     The cell is a sum inside a tanh, so with a_t the argument of the tanh
@@ -32,7 +43,7 @@ def rnn(params, x, initial=None, *, mask=None, last=False):
     x : (B, L, D)
     initial : (B, H) or None
         h_0; zeros if None.
-    mask : bool (B, L) or None
+    mask : bool, broadcasts to (B, L), or None
         True where there is an event. Elsewhere the state is passed on as it is, and the output is
         0.
     last : bool
@@ -50,7 +61,14 @@ def rnn(params, x, initial=None, *, mask=None, last=False):
     return through_time(rnn_cell, params, x, initial, mask, last, n_gates=1, n_states=1)
 
 
-def gru(params, x, initial=None, *, mask=None, last=False):
+def gru(
+    params: Params,
+    x: np.ndarray,
+    initial: np.ndarray | None = None,
+    *,
+    mask: np.ndarray | None = None,
+    last: bool = False,
+) -> tuple[np.ndarray, Backward]:
     """A state that is mixed with a new one in the proportion of a gate.
 
         r = sigmoid(x W_xr + h W_hr)      how much of the state enters the new one
@@ -61,16 +79,23 @@ def gru(params, x, initial=None, *, mask=None, last=False):
     (each product with its bias). Where z is near 1 the state is handed on, and so is its gradient:
     d_h = z d_h' + what comes through the gates.
 
-    Parameters, returns
-    -------------------
-    As in `rnn`, with weights (D, 3H) and (H, 3H), gates in the order r, z, n.
+    What it takes and returns is what `rnn` takes and returns, but for the width of the parameters:
+    the weights are (D, 3H) and (H, 3H) and a bias is (3H,), with the gates side by side in the
+    order r, z, n.
 
     Source: Cho et al. (2014), in the form of `torch.nn.GRU`, where r acts on h W_hn + b_hn.
     """
     return through_time(gru_cell, params, x, initial, mask, last, n_gates=3, n_states=1)
 
 
-def lstm(params, x, initial=None, *, mask=None, last=False):
+def lstm(
+    params: Params,
+    x: np.ndarray,
+    initial: np.ndarray | None = None,
+    *,
+    mask: np.ndarray | None = None,
+    last: bool = False,
+) -> tuple[np.ndarray, Backward]:
     """A cell c that gates write and forget, and a state h that reads it.
 
         i, f, o = sigmoid(x W_x + h W_h)      write, keep, read
@@ -80,10 +105,10 @@ def lstm(params, x, initial=None, *, mask=None, last=False):
     (each product with its bias). From step to step the gradient of the cell is only multiplied:
     d_c = f d_c'. With f near 1 it reaches far back, which is what the LSTM was made for.
 
-    Parameters, returns
-    -------------------
-    As in `rnn`, with weights (D, 4H) and (H, 4H), gates in the order i, f, g, o. `initial` is
-    (B, 2H): h_0 and c_0 side by side; and so are the rows of `backward.steps`.
+    What it takes and returns is what `rnn` takes and returns, but for two widths. The weights are
+    (D, 4H) and (H, 4H) and a bias is (4H,), with the gates side by side in the order i, f, g, o.
+    `initial`, its gradient and what `backward.steps` gives for a step are 2H wide: h and c side by
+    side. The output is h alone.
 
     Source: Hochreiter & Schmidhuber (1997) with the forget gate of Gers et al. (2000), in the form
     of `torch.nn.LSTM`.
@@ -91,78 +116,108 @@ def lstm(params, x, initial=None, *, mask=None, last=False):
     return through_time(lstm_cell, params, x, initial, mask, last, n_gates=4, n_states=2)
 
 
-def through_time(cell, params, x, initial, mask, last, *, n_gates, n_states):
+def through_time(
+    cell: Callable,
+    params: Params,
+    x: np.ndarray,
+    initial: np.ndarray | None,
+    mask: np.ndarray | None,
+    last: bool,
+    *,
+    n_gates: int,
+    n_states: int,
+) -> tuple[np.ndarray, Backward]:
     """Run a cell along a sequence; backpropagation through time.
 
-    What the input adds to the gates is one product for all steps. The states have to wait for one
+    What the input adds to the gates is one product for all steps; the states have to wait for one
     another. Backwards, the loss sees the state after step t twice, as output and through step
     t + 1,
 
         d_state_t = d_output_t + (what step t + 1 sends back)
 
     so the steps are walked from the last to the first, and each adds its part to the gradient of
-    the weights, which all steps share.
+    the weights, which all steps share. A step without an event leaves the state as it is, and so it
+    leaves the gradient: what it sends back is d_state_t itself.
+
+    Parameters
+    ----------
+    cell : weight, bias, gates (B, G H), state (B, S H) -> new state (B, S H), back_cell
+        One step. `back_cell` takes d_state to d_weight, d_bias, d_gates and the d_state of the
+        step before.
+    params, x, initial, mask, last
+        Those of `rnn`.
+    n_gates, n_states : int
+        G and S: how many gates the cell has, and how many vectors of length H its state is. The
+        first of these is h, the output.
+
+    Returns
+    -------
+    output, backward
+        Those of `rnn`; `d_initial` and the gradients of `backward.steps` are S H wide.
     """
     weight, bias = params["hidden"]["weight"], params["hidden"]["bias"]
     check_sequence(params, x, initial, mask, n_gates, n_states)
     batch, length, _ = x.shape
     size = len(weight)
     gates, back_gates = linear(x, **params["input"])  # (B, L, G H)
-    real = np.ones((batch, length), bool) if mask is None else mask
+    real = np.broadcast_to(True if mask is None else mask, (batch, length))[..., None]
     state = np.zeros((batch, n_states * size), x.dtype) if initial is None else initial
 
-    steps, outputs = [], np.zeros((batch, length, size), x.dtype)
+    outputs, back_cells = np.zeros((batch, length, size), x.dtype), []
     for t in range(length):
-        here = real[:, t, None]
         new, back_cell = cell(weight, bias, gates[:, t], state)
-        state = np.where(here, new, state)
-        outputs[:, t] = np.where(here, state[:, :size], 0)
-        steps.append((here, back_cell))
+        state = np.where(real[:, t], new, state)
+        outputs[:, t] = np.where(real[:, t], state[:, :size], 0)
+        back_cells.append(back_cell)
     output = state[:, :size] if last else outputs
 
     def walk_back(d_output):
-        """Yield, from the last step to the first, d_state after it and what its cell sends back."""
+        """Gradients of the L + 1 states (number 0 is the initial one), gates, weight and bias."""
         check_d_output(d_output, output)
-        d_state = np.zeros((batch, n_states * size), d_output.dtype)
+        d_states = np.zeros((batch, length + 1, n_states * size), x.dtype)
+        d_gates, d_weight = np.zeros_like(gates), np.zeros_like(weight)
+        d_bias = None if bias is None else np.zeros_like(bias)
+
+        # d_output_t, what the loss sees of a state itself; h, the output, stands first in it.
         if last:
-            d_state[:, :size] = d_output
+            d_states[:, -1, :size] = d_output
+        else:
+            d_states[:, 1:, :size] = np.where(real, d_output, 0)
+
+        # Step t made state t + 1 out of state t. What it sends back is added to d_output_t.
         for t in reversed(range(length)):
-            here, back_cell = steps[t]
-            if not last:
-                d_state = d_state.copy()
-                d_state[:, :size] += np.where(here, d_output[:, t], 0)
-            d_weight, d_bias, d_gates, d_before = back_cell(np.where(here, d_state, 0))
-            yield t, d_state, d_weight, d_bias, d_gates
-            d_state = d_before + np.where(here, 0, d_state)
-        yield -1, d_state, None, None, None
+            d_state = d_states[:, t + 1]
+            d_new = np.where(real[:, t], d_state, 0)
+            d_step_weight, d_step_bias, d_gates[:, t], d_before = back_cells[t](d_new)
+            sent_back = np.where(real[:, t], d_before, d_state)
+            d_states[:, t] += sent_back
+            d_weight += d_step_weight
+            if bias is not None:
+                d_bias += d_step_bias
+        return d_states, d_gates, d_weight, d_bias
 
     def backward(d_output):
-        d_gates = np.zeros_like(gates)
-        d_weight, d_bias = np.zeros_like(weight), None if bias is None else np.zeros_like(bias)
-        for t, d_state, d_step_weight, d_step_bias, d_step_gates in walk_back(d_output):
-            if t < 0:
-                d_initial = None if initial is None else d_state
-                continue
-            d_gates[:, t] = d_step_gates
-            d_weight += d_step_weight
-            d_bias = d_bias if bias is None else d_bias + d_step_bias
+        d_states, d_gates, d_weight, d_bias = walk_back(d_output)
         d_x, d_input_weight, d_input_bias = back_gates(d_gates)
         grads = {
             "input": {"weight": d_input_weight, "bias": d_input_bias},
             "hidden": {"weight": d_weight, "bias": d_bias},
         }
-        return grads, d_x, d_initial
+        return grads, d_x, None if initial is None else d_states[:, 0]
 
     def gradient_at_steps(d_output):
-        found = [d_state for t, d_state, *_ in walk_back(d_output) if t >= 0]
-        return np.stack(found[::-1], axis=1) if found else np.zeros((batch, 0, n_states * size))
+        """Gradients of the L states after a step."""
+        d_states, *_ = walk_back(d_output)
+        return d_states[:, 1:]
 
     backward.steps = gradient_at_steps
     return output, backward
 
 
-def rnn_cell(weight, bias, gates, state):
-    """tanh(gates + state W + b).  gates, state: (B, H) -> (B, H)."""
+def rnn_cell(
+    weight: np.ndarray, bias: np.ndarray | None, gates: np.ndarray, state: np.ndarray
+) -> tuple[np.ndarray, Backward]:
+    """One step of `rnn`: tanh(gates + h W + b).  gates, state: (B, H) -> (B, H)."""
     recurrent, back_linear = linear(state, weight, bias)
     output, back_tanh = tanh(gates + recurrent)
 
@@ -174,8 +229,10 @@ def rnn_cell(weight, bias, gates, state):
     return output, backward
 
 
-def gru_cell(weight, bias, gates, state):
-    """(1 - z) n + z h.  gates: (B, 3H), state: (B, H) -> (B, H)."""
+def gru_cell(
+    weight: np.ndarray, bias: np.ndarray | None, gates: np.ndarray, state: np.ndarray
+) -> tuple[np.ndarray, Backward]:
+    """One step of `gru`: (1 - z) n + z h.  gates: (B, 3H), state: (B, H) -> (B, H)."""
     recurrent, back_linear = linear(state, weight, bias)
     x_r, x_z, x_n = np.split(gates, 3, axis=-1)
     h_r, h_z, h_n = np.split(recurrent, 3, axis=-1)
@@ -194,8 +251,10 @@ def gru_cell(weight, bias, gates, state):
     return (1 - z) * n + z * state, backward
 
 
-def lstm_cell(weight, bias, gates, state):
-    """h' and c' side by side.  gates: (B, 4H), state: (B, 2H) -> (B, 2H)."""
+def lstm_cell(
+    weight: np.ndarray, bias: np.ndarray | None, gates: np.ndarray, state: np.ndarray
+) -> tuple[np.ndarray, Backward]:
+    """One step of `lstm`: h' and c' side by side.  gates: (B, 4H), state: (B, 2H) -> (B, 2H)."""
     hidden, cell = np.split(state, 2, axis=-1)
     recurrent, back_linear = linear(hidden, weight, bias)
     a_i, a_f, a_g, a_o = np.split(gates + recurrent, 4, axis=-1)
@@ -224,8 +283,15 @@ def lstm_cell(weight, bias, gates, state):
     return np.concatenate([o * read, new_cell], axis=-1), backward
 
 
-def check_sequence(params, x, initial, mask, n_gates, n_states):
-    """Raise for arrays that do not fit together."""
+def check_sequence(
+    params: Params,
+    x: np.ndarray,
+    initial: np.ndarray | None,
+    mask: np.ndarray | None,
+    n_gates: int,
+    n_states: int,
+) -> None:
+    """Raise unless parameters, input, initial state and mask fit together."""
     weights = {
         f"params {name} {part}": params[name][part]
         for name in ("input", "hidden")

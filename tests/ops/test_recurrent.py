@@ -215,13 +215,46 @@ def test_dtype_in_is_dtype_out_and_nothing_is_written_to(op, dtype):
 
 @layers
 @pytest.mark.parametrize(("batch", "length"), [(0, 3), (2, 0), (1, 1)])
-def test_empty_and_short_sequences_are_fine(op, batch, length):
-    inputs = arrays(op, batch, length)
-    for last in (False, True):
-        output, backward = op(*inputs, last=last)
-        assert output.shape == ((batch, 4) if last else (batch, length, 4))
-        assert backward(np.ones_like(output))[1].shape == inputs[1].shape
-        assert backward.steps(np.ones_like(output)).shape[:2] == (batch, length)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("last", [False, True])
+def test_empty_and_short_sequences_keep_shapes_and_dtype(op, batch, length, dtype, last):
+    params, x, initial = arrays(op, batch, length, dtype=dtype)
+    output, backward = op(params, x, initial, last=last)
+    d_output = np.ones_like(output)
+    grads, d_x, d_initial = backward(d_output)
+    steps = backward.steps(d_output)
+    assert output.shape == ((batch, 4) if last else (batch, length, 4))
+    assert (d_x.shape, d_initial.shape) == (x.shape, initial.shape)
+    assert steps.shape == (batch, length, initial.shape[1])
+    arrays_out = [output, d_x, d_initial, steps]
+    for name, linear in grads.items():
+        for part, gradient in linear.items():
+            assert gradient.shape == params[name][part].shape
+            arrays_out.append(gradient)
+    assert {array.dtype for array in arrays_out} == {np.dtype(dtype)}
+
+
+@layers
+def test_after_no_steps_the_last_state_is_the_initial_one_and_so_is_its_gradient(op):
+    params, x, initial = arrays(op, length=0)
+    output, backward = op(params, x, initial, last=True)
+    d_output = np.random.default_rng(3).standard_normal(output.shape)
+    _, _, d_initial = backward(d_output)
+    assert np.array_equal(output, initial[:, :4])
+    assert np.array_equal(d_initial[:, :4], d_output)
+    assert not d_initial[:, 4:].any()
+
+
+@layers
+@pytest.mark.parametrize("shape", [(5,), (1, 5), (2, 1)])
+def test_a_mask_is_broadcast_over_users_and_steps(op, shape):
+    inputs = arrays(op)
+    mask = np.random.default_rng(1).random(shape) < 0.6
+    output, backward = op(*inputs, mask=mask)
+    wide_output, wide_backward = op(*inputs, mask=np.broadcast_to(mask, (2, 5)))
+    d_output = np.random.default_rng(3).standard_normal(output.shape)
+    assert np.array_equal(output, wide_output)
+    assert np.array_equal(backward(d_output)[1], wide_backward(d_output)[1])
 
 
 @layers
