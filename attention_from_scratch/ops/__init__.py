@@ -1,11 +1,20 @@
 """The mathematics: every op takes arrays and returns (output, backward).
 
 `backward` takes the gradient of the loss with respect to the output and returns the gradients with
-respect to the differentiable positional arguments, in their order. An op never writes to what it
-is given; `backward` may be called again and gives the same answer.
+respect to the differentiable positional arguments, in their order: d_x is that of x. So a forward
+pass reads downwards, and its backward pass takes the same steps upwards:
+
+    hidden, back_linear = linear(x, weight, bias)
+    output, back_relu = relu(hidden)
+
+    d_hidden = back_relu(d_output)
+    d_x, d_weight, d_bias = back_linear(d_hidden)
+
+An op never writes to what it is given; `backward` may be called again and gives the same answer.
 
 Read in this order: linear, embedding, activations, softmax, layer_norm, dropout, losses, masks,
-attention, recurrent; skip contract and special.
+attention, recurrent. Two files can be left out: contract checks arguments, and special holds a
+function that NumPy lacks.
 """
 
 from attention_from_scratch.ops.activations import gelu, relu, sigmoid, tanh

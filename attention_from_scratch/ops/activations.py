@@ -1,15 +1,15 @@
-"""Elementwise functions. Each gradient is d_x = f'(x) * d_output, entry by entry."""
+"""Functions of one number, applied to each entry: d_x = f'(x) * d_output, entry by entry."""
 
 import math
 
 import numpy as np
 
-from attention_from_scratch.ops.contract import check_d_output, check_floats
+from attention_from_scratch.ops.contract import Backward, check_d_output, check_floats
 from attention_from_scratch.ops.special import erfc
 
 
-def relu(x):
-    """max(x, 0). The slope is 1 where x > 0, else 0 (at the corner too, as in PyTorch).
+def relu(x: np.ndarray) -> tuple[np.ndarray, Backward]:
+    """max(x, 0). The slope is 1 where x > 0, else 0: at the corner too, as in PyTorch.
 
     Parameters
     ----------
@@ -21,7 +21,7 @@ def relu(x):
     backward : d_output (...) -> d_x (...)
     """
     check_floats(x=x)
-    off = x.real <= 0
+    off = x.real <= 0  # not of NaN, which stays NaN
     output = np.where(off, 0, x)
 
     def backward(d_output):
@@ -31,11 +31,11 @@ def relu(x):
     return output, backward
 
 
-def sigmoid(x):
+def sigmoid(x: np.ndarray) -> tuple[np.ndarray, Backward]:
     """s = 1 / (1 + exp(-x)). Its slope is s (1 - s) = exp(-x) / (1 + exp(-x))^2.
 
-    Both are written with exp(-|x|), which never overflows; in 1 - s all digits would be lost where
-    s is near 1.
+    Both are written with exp(-|x|), named `small` below, which never overflows. The slope is not
+    computed as s (1 - s), because 1 - s loses all its digits where s is near 1.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def sigmoid(x):
     return output, backward
 
 
-def tanh(x):
+def tanh(x: np.ndarray) -> tuple[np.ndarray, Backward]:
     """(e^x - e^-x) / (e^x + e^-x). Its slope is 1 - tanh(x)^2.
 
     Parameters
@@ -80,7 +80,7 @@ def tanh(x):
     return output, backward
 
 
-def gelu(x, *, approximate="none"):
+def gelu(x: np.ndarray, *, approximate: str = "none") -> tuple[np.ndarray, Backward]:
     """x Phi(x), where Phi is the distribution function of the standard normal.
 
     approximate="none": Phi(x) = erfc(-x / sqrt(2)) / 2, so with its density phi = Phi'

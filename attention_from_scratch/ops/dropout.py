@@ -1,12 +1,18 @@
-"""Noise for training."""
+"""Dropout, the noise of training."""
 
 import numpy as np
 
-from attention_from_scratch.ops.contract import check_d_output, check_floats, check_mask
+from attention_from_scratch.ops.contract import Backward, check_d_output, check_floats, check_mask
 
 
-def dropout(x, *, p, rng=None, keep=None):
-    """Zero each entry with probability p and divide the rest by 1 - p, so that the mean stays.
+def dropout(
+    x: np.ndarray,
+    *,
+    p: float,
+    rng: np.random.Generator | None = None,
+    keep: np.ndarray | None = None,
+) -> tuple[np.ndarray, Backward]:
+    """Zero each entry with probability p and divide the rest by 1 - p, which keeps the mean.
 
     Once drawn, the op is a product with a constant: y = x * keep / (1 - p), and so is its
     gradient, d_x = d_y * keep / (1 - p), with the *same* draw.
@@ -18,8 +24,8 @@ def dropout(x, *, p, rng=None, keep=None):
         Probability that an entry is dropped.
     rng : numpy.random.Generator or None
         Draws the mask. None, with no `keep` either, means no dropout: that is evaluation.
-    keep : bool, broadcasts to x
-        The mask itself (True stays), when the caller has drawn it.
+    keep : bool, broadcasts to x, or None
+        The mask itself (True stays), when the caller has drawn it; then `rng` is not used.
 
     Returns
     -------

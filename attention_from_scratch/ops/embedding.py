@@ -1,11 +1,13 @@
-"""The lookup table."""
+"""A table with a row for every id."""
 
 import numpy as np
 
-from attention_from_scratch.ops.contract import check_d_output, check_floats, check_ids
+from attention_from_scratch.ops.contract import Backward, check_d_output, check_floats, check_ids
 
 
-def embedding(ids, weight, *, padding_id=0):
+def embedding(
+    ids: np.ndarray, weight: np.ndarray, *, padding_id: int | None = 0
+) -> tuple[np.ndarray, Backward]:
     """weight[ids]: one row of the table for every id; zeros for padding.
 
     A lookup is a product with a one-hot row, y = onehot(id) @ W, so by the rule of `linear`
@@ -49,8 +51,8 @@ def embedding(ids, weight, *, padding_id=0):
     return output, backward
 
 
-def check_table(ids, weight, padding_id):
-    """The ids as an array, if each of them has a row."""
+def check_table(ids: np.ndarray, weight: np.ndarray, padding_id: int | None) -> np.ndarray:
+    """Return the ids as an array; raise unless each of them, and padding_id, has a row."""
     check_floats(weight=weight)
     ids = np.asarray(ids)
     if weight.ndim != 2:

@@ -2,10 +2,12 @@
 
 import numpy as np
 
-from attention_from_scratch.ops.contract import check_d_output, check_floats
+from attention_from_scratch.ops.contract import Backward, check_d_output, check_floats
 
 
-def layer_norm(x, weight, bias, *, eps=1e-5):
+def layer_norm(
+    x: np.ndarray, weight: np.ndarray | None, bias: np.ndarray | None, *, eps: float = 1e-5
+) -> tuple[np.ndarray, Backward]:
     """z * weight + bias, where z = (x - mean) / sqrt(variance + eps) over the last axis.
 
     The variance is the biased one, divided by D. Let s = sqrt(variance + eps). Moving x_j moves
@@ -24,6 +26,7 @@ def layer_norm(x, weight, bias, *, eps=1e-5):
     Parameters
     ----------
     x : (..., D)
+        D is at least 1, as an empty row has no mean.
     weight, bias : (D,) or None
     eps : float
         1e-5 as in PyTorch; SASRec uses 1e-8.
@@ -56,11 +59,11 @@ def layer_norm(x, weight, bias, *, eps=1e-5):
     return output, backward
 
 
-def check_features(x, weight, bias):
+def check_features(x: np.ndarray, weight: np.ndarray | None, bias: np.ndarray | None) -> None:
     """Raise unless weight and bias have a number for each feature of x."""
     check_floats(x=x, weight=weight, bias=bias)
-    if x.ndim == 0:
-        raise ValueError("x has no axis, but must be (..., D)")
+    if x.ndim == 0 or x.shape[-1] == 0:
+        raise ValueError(f"x has shape {x.shape}, but must be (..., D) with D at least 1")
     width = x.shape[-1]
     for name, array in (("weight", weight), ("bias", bias)):
         if array is not None and array.shape != (width,):

@@ -3,6 +3,7 @@
 import numpy as np
 
 from attention_from_scratch.ops.contract import (
+    Backward,
     check_d_output,
     check_floats,
     check_ids,
@@ -13,14 +14,14 @@ from attention_from_scratch.ops.softmax import log_softmax
 
 
 def cross_entropy(
-    logits,
-    targets,
+    logits: np.ndarray,
+    targets: np.ndarray,
     *,
-    ignore_index=None,
-    position_weights=None,
-    label_smoothing=0.0,
-    reduction="mean",
-):
+    ignore_index: int | None = None,
+    position_weights: np.ndarray | None = None,
+    label_smoothing: float = 0.0,
+    reduction: str = "mean",
+) -> tuple[np.floating, Backward]:
     """-log p[target] with p = softmax(logits), averaged (or summed) over positions.
 
     At one position the loss is -sum_v q_v log p_v, where q is 1 at the target, or, smoothed by e,
@@ -33,6 +34,7 @@ def cross_entropy(
     Parameters
     ----------
     logits : (..., V)
+        V is at least 1: one of the classes is the target.
     targets : (...) of integers in 0..V-1
     ignore_index : int or None
         Positions with this target do not count, in the sum nor in what it is divided by.
@@ -45,15 +47,15 @@ def cross_entropy(
     Returns
     -------
     output : ()
-        In nats. 0 where no position counts.
+        The loss, in nats; 0 where no position counts.
     backward : d_output () -> d_logits (..., V)
 
     Source: `torch.nn.functional.cross_entropy`; label smoothing: Szegedy et al., Rethinking the
     Inception Architecture (2016), section 7.
     """
     check_floats(logits=logits)
-    if logits.ndim == 0:
-        raise ValueError("logits has no axis, but must be (..., V)")
+    if logits.ndim == 0 or logits.shape[-1] == 0:
+        raise ValueError(f"logits has shape {logits.shape}, but must be (..., V) with V at least 1")
     targets, n_classes = np.asarray(targets), logits.shape[-1]
     check_same_shape("targets", targets, logits.shape[:-1])
     label_smoothing = float(label_smoothing)
@@ -83,8 +85,19 @@ def cross_entropy(
     return loss, backward
 
 
-def linear_cross_entropy(x, weight, targets, *, position_weights=None, reduction="mean"):
-    """`cross_entropy` of x @ weight: the softmax over a catalogue whose items are the columns.
+def linear_cross_entropy(
+    x: np.ndarray,
+    weight: np.ndarray,
+    targets: np.ndarray,
+    *,
+    position_weights: np.ndarray | None = None,
+    reduction: str = "mean",
+) -> tuple[np.floating, Backward]:
+    """The cross-entropy of logits x @ weight: a softmax over items, which are weight's columns.
+
+    With d_logits from `cross_entropy`, the gradients are those of `linear`:
+
+        d_x = d_logits @ weight^T        d_weight = x^T @ d_logits
 
     Parameters
     ----------
@@ -92,12 +105,12 @@ def linear_cross_entropy(x, weight, targets, *, position_weights=None, reduction
     weight : (D, V)
     targets : (...) of integers in 0..V-1
     position_weights, reduction
-        As in `cross_entropy`.
+        They mean what they mean in `cross_entropy`.
 
     Returns
     -------
     output : ()
-        In nats.
+        The loss, in nats.
     backward : d_output () -> d_x (..., D), d_weight (D, V)
 
     Source: `torch.nn.functional.linear_cross_entropy`, whose weight is (V, D).
@@ -113,7 +126,13 @@ def linear_cross_entropy(x, weight, targets, *, position_weights=None, reduction
     return loss, backward
 
 
-def binary_cross_entropy_with_logits(logits, targets, *, position_weights=None, reduction="mean"):
+def binary_cross_entropy_with_logits(
+    logits: np.ndarray,
+    targets: np.ndarray,
+    *,
+    position_weights: np.ndarray | None = None,
+    reduction: str = "mean",
+) -> tuple[np.floating, Backward]:
     """-t log s - (1 - t) log(1 - s) with s = sigmoid(logits), averaged (or summed).
 
     With log s = -softplus(-x) and log(1 - s) = -softplus(x) = -x - softplus(-x) this is
@@ -132,7 +151,7 @@ def binary_cross_entropy_with_logits(logits, targets, *, position_weights=None, 
     Returns
     -------
     output : ()
-        In nats. 0 where nothing counts.
+        The loss, in nats; 0 where nothing counts.
     backward : d_output () -> d_logits (...), d_targets (...)
 
     Source: Kang & McAuley, SASRec (2018), section III-E, has one target 1 and sampled targets 0.
@@ -156,8 +175,14 @@ def binary_cross_entropy_with_logits(logits, targets, *, position_weights=None, 
     return loss, backward
 
 
-def reduction_weights(counted, position_weights, reduction, logits):
-    """The factors that turn a plain sum of losses into the reduction asked for."""
+def reduction_weights(
+    counted: np.ndarray, position_weights: np.ndarray | None, reduction: str, logits: np.ndarray
+) -> np.ndarray:
+    """The factor of each position's loss in the sum that is the reduction asked for.
+
+    `counted` is True where a position counts at all; elsewhere its factor is 0. The factors have
+    the dtype of `logits`, or of its real part.
+    """
     weights = counted.astype(logits.real.dtype)
     if position_weights is not None:
         check_floats(logits=logits.real, position_weights=position_weights)

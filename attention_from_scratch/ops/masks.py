@@ -1,9 +1,9 @@
-"""Who may attend to whom. True means *may*; masks combine with `&`."""
+"""Who may attend to whom: row i says what position i may see. True is *may*; `&` combines them."""
 
 import numpy as np
 
 
-def causal_mask(length):
+def causal_mask(length: int) -> np.ndarray:
     """Each position sees itself and what came before: j <= i.
 
     Parameters
@@ -17,7 +17,7 @@ def causal_mask(length):
     return np.tri(length, dtype=bool)
 
 
-def local_mask(length, window):
+def local_mask(length: int, window: int) -> np.ndarray:
     """Each position sees those less than `window` away, on either side: abs(i - j) < window.
 
     A window of 1 is the position alone. `causal_mask(L) & local_mask(L, w)` is the last w events.
@@ -37,8 +37,8 @@ def local_mask(length, window):
     return np.abs(position[:, None] - position[None, :]) < window
 
 
-def padding_mask(ids, *, padding_id=0):
-    """Nobody sees padding as a key.
+def padding_mask(ids: np.ndarray, *, padding_id: int = 0) -> np.ndarray:
+    """No position sees padding: a key whose id is `padding_id` is hidden.
 
     Parameters
     ----------
@@ -48,6 +48,6 @@ def padding_mask(ids, *, padding_id=0):
     Returns
     -------
     (..., 1, L) of bool
-        The middle axis is for the queries: a key is hidden from all of them.
+        The middle axis is that of the queries: a key is hidden from all of them alike.
     """
     return (np.asarray(ids) != padding_id)[..., None, :]

@@ -2,10 +2,12 @@
 
 import numpy as np
 
-from attention_from_scratch.ops.contract import check_d_output, check_floats, check_mask
+from attention_from_scratch.ops.contract import Backward, check_d_output, check_floats, check_mask
 
 
-def softmax(x, *, axis=-1, where=None):
+def softmax(
+    x: np.ndarray, *, axis: int = -1, where: np.ndarray | None = None
+) -> tuple[np.ndarray, Backward]:
     """p_i = exp(x_i) / sum_j exp(x_j), along one axis.
 
     Its Jacobian is dp_i / dx_j = p_i (1[i = j] - p_j): raising one score raises its own weight and
@@ -23,7 +25,7 @@ def softmax(x, *, axis=-1, where=None):
         At least one axis.
     axis : int
         A softmax of one number is always 1: it acts on a row, not on an entry.
-    where : bool, broadcasts to x
+    where : bool, broadcasts to x, or None
         Entries that take part; the others get weight 0 and gradient 0. A row in which nothing takes
         part is all zeros, and so is one of -inf only. Named as in `jax.nn.softmax`.
 
@@ -50,7 +52,7 @@ def softmax(x, *, axis=-1, where=None):
     return weights, backward
 
 
-def log_softmax(x, *, axis=-1):
+def log_softmax(x: np.ndarray, *, axis: int = -1) -> tuple[np.ndarray, Backward]:
     """log p_i = x_i - log sum_j exp(x_j), along one axis; never log(0).
 
     d(log p_i) / dx_j = 1[i = j] - p_j, so with y = log p
@@ -69,8 +71,9 @@ def log_softmax(x, *, axis=-1):
     backward : d_output (...) -> d_x (...)
     """
     check_floats(x=x)
-    shifted = x - np.max(x.real, axis=axis, keepdims=True)
-    output = shifted - np.log(np.exp(shifted).sum(axis=axis, keepdims=True))
+    shifted = x - np.max(x.real, axis=axis, keepdims=True, initial=-np.inf)
+    total = np.exp(shifted).sum(axis=axis, keepdims=True)
+    output = shifted - np.log(np.where(total.real == 0, 1, total))  # 0: the axis has no entries
 
     def backward(d_output):
         check_d_output(d_output, output)

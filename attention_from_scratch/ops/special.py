@@ -5,8 +5,8 @@ import math
 import numpy as np
 
 
-def _coefficients(n_terms):
-    """Weideman's scale c and his polynomial, highest power first.
+def _coefficients(n_terms: int) -> tuple[float, list[float]]:
+    """Scale c and polynomial p of Weideman's formula in `erfc`, the highest power first.
 
     He writes exp(-t^2) (c^2 + t^2) as a Fourier series in the angle theta of t = c tan(theta / 2);
     its coefficients fall off geometrically, and an FFT finds them.
@@ -23,7 +23,7 @@ def _coefficients(n_terms):
 SCALE, POLYNOMIAL = _coefficients(40)
 
 
-def erfc(x):
+def erfc(x: np.ndarray) -> np.ndarray:
     """erfc(x) = 2 / sqrt(pi) * integral from x to infinity of exp(-t^2) dt, to 1e-14.
 
     For x >= 0, with c a fixed scale and r = (c - x) / (c + x) in (-1, 1],
@@ -40,7 +40,7 @@ def erfc(x):
     Returns
     -------
     (...)
-        Not an op: its derivative, -2 / sqrt(pi) exp(-x^2), is written where it is needed.
+        The values alone, as this is no op: `gelu`, which needs it, writes down its slope itself.
 
     Source: J. A. C. Weideman, Computation of the complex error function, SIAM J. Numer. Anal. 31
     (1994), 1497-1518, eq. (38) at z = ix.
