@@ -69,7 +69,8 @@ def through_time(cell, params, x, initial, mask, last):
     seen[:-1, :, :width] = x.swapaxes(0, 1)
     for nth, state in enumerate(states):
         state[0] = 0 if initial is None else initial[:, nth * size : (nth + 1) * size]
-    real = None if mask is None or mask.all() else np.ascontiguousarray(mask.T)[..., None]
+    mask = np.broadcast_to(True if mask is None else mask, (batch, length))
+    real = None if mask.all() else np.ascontiguousarray(mask.T)[..., None]
     arrays, step, way_back = cell.steps(gates, *states)
     walk = by_step(seen[:-1], gates[:-1, :4], by_step(*arrays))
     for t, (row, arguments, of_step) in enumerate(walk):

@@ -561,6 +561,19 @@ def test_where_there_is_no_event_not_even_nan_comes_back_into_a_recurrent_layer(
 
 
 @pytest.mark.parametrize("op", RECURRENT)
+@pytest.mark.parametrize(
+    "mask", [STEPS[0], STEPS[:1], STEPS[:, 5:]], ids=["(L,)", "(1, L)", "(B, 1)"]
+)
+def test_a_mask_of_a_recurrent_layer_is_broadcast_over_users_and_steps(op, mask):
+    inputs = recurrent_inputs(op)
+
+    def of(which):
+        return lambda *inputs: getattr(which, op)(*inputs, mask=mask)
+
+    assert_same(of(ops), of(fast), inputs, np.float64)
+
+
+@pytest.mark.parametrize("op", RECURRENT)
 @pytest.mark.parametrize("which", [ops, fast], ids=["plain", "fast"])
 def test_a_recurrent_bias_of_a_wrong_shape_is_an_error_that_names_it(op, which):
     params, x, _ = recurrent_inputs(op)
