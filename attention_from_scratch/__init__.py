@@ -10,7 +10,19 @@ import importlib
 from attention_from_scratch import ops
 
 __version__ = "0.1.0"
-__all__ = ["SASRec", "data", "evaluation", "fast", "models", "ops", "plot", "training", "verify"]
+__all__ = [
+    "SASRec",
+    "article",
+    "data",
+    "evaluation",
+    "explain",
+    "fast",
+    "models",
+    "ops",
+    "plot",
+    "training",
+    "verify",
+]
 
 
 def __getattr__(name):
