@@ -15,10 +15,11 @@ def layer_norm(x, weight, bias, *, eps=1e-5):
     """
     check_features(x, weight, bias)
     width, eps = x.shape[-1], float(eps)
-    average = np.full((width, 1), 1 / width, x.dtype)
+    ones = np.ones((width, 1), x.dtype)
+    average = ones / width
 
     rows = x.reshape(-1, width)
-    z = rows - rows @ average
+    z = rows - rows @ ones / width  # of a row of one number exactly 0
     steepness = 1 / np.sqrt((z * z) @ average + eps)  # one over the deviation
     z *= steepness
     output = z if weight is None else by_row(np.multiply, z, weight)

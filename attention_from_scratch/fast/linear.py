@@ -1,20 +1,22 @@
 """The linear map; sums over positions as products with a row of ones."""
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
-from attention_from_scratch.ops.contract import check_d_output
+from attention_from_scratch.ops.contract import Backward, Params, check_d_output
 from attention_from_scratch.ops.linear import check_map
-from attention_from_scratch.ops.linear import project as plain_project
 
 
-def linear(x, weight, bias=None):
-    """As `ops.linear`.
+def linear(
+    x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None = None
+) -> tuple[np.ndarray, Backward]:
+    """x @ weight + bias, with all positions of a batch as the rows of one matrix.
 
-    All positions of a batch are the rows of one matrix: one large product in place of one for each
-    sequence. A sum over positions is a product with ones, which the matrix library does at its own
-    speed.
+    That is one large product in place of one for each sequence. A sum over positions is a product
+    with ones, which the matrix library does at its own speed. Parameters and returns are those of
+    `ops.linear`.
     """
     check_map(x, weight, bias)
     rows = x.reshape(-1, len(weight))
@@ -32,12 +34,22 @@ def linear(x, weight, bias=None):
     return output, backward
 
 
-def project(params, x):
-    """As `ops.linear.project`."""
-    return plain_project(params, x, linear=linear)
+def project(params: Params | None, x: np.ndarray) -> tuple[np.ndarray, Backward]:
+    """The fast `linear` over a tree: backward gives grads, d_x. None is the identity."""
+    if params is None:
+        return x, lambda d_output: (None, d_output)
+    output, back_linear = linear(x, **params)
+
+    def backward(d_output):
+        d_x, d_weight, d_bias = back_linear(d_output)
+        return {"weight": d_weight, "bias": d_bias}, d_x
+
+    return output, backward
 
 
-def by_row(function, matrix, row, out=None):
+def by_row(
+    function: Callable, matrix: np.ndarray, row: np.ndarray, out: np.ndarray | None = None
+) -> np.ndarray:
     """function of each row of a matrix and one row: (N, D), (D,) -> (N, D).
 
     NumPy begins its innermost loop anew for each row, which for 50 numbers takes longer than the
@@ -50,6 +62,6 @@ def by_row(function, matrix, row, out=None):
     return function(matrix.reshape(shape), long_row, out).reshape(matrix.shape)
 
 
-def sum_of_rows(matrix):
+def sum_of_rows(matrix: np.ndarray) -> np.ndarray:
     """(N, D) -> (D,)."""
     return np.ones(len(matrix), matrix.dtype) @ matrix

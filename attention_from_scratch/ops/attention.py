@@ -2,7 +2,11 @@
 
 import math
 
+import numpy as np
+
 from attention_from_scratch.ops.contract import (
+    Backward,
+    Params,
     check_d_output,
     check_floats,
     check_mask,
@@ -15,12 +19,18 @@ from attention_from_scratch.ops.linear import project
 from attention_from_scratch.ops.softmax import softmax
 
 
-def transpose(matrix):
+def transpose(matrix: np.ndarray) -> np.ndarray:
     """Swap the last two axes."""
     return matrix.swapaxes(-1, -2)
 
 
-def attention_weights(query, key, *, mask=None, scale=None):
+def attention_weights(
+    query: np.ndarray,
+    key: np.ndarray,
+    *,
+    mask: np.ndarray | None = None,
+    scale: float | None = None,
+) -> tuple[np.ndarray, Backward]:
     """A = softmax(scale * Q K^T): row i says how much position i takes from each position j.
 
     With scores S = scale * Q K^T, `softmax` turns d_A into d_S, and the product gives
@@ -65,8 +75,16 @@ def attention_weights(query, key, *, mask=None, scale=None):
 
 
 def scaled_dot_product_attention(
-    query, key, value, *, mask=None, scale=None, dropout_p=0.0, rng=None, keep=None
-):
+    query: np.ndarray,
+    key: np.ndarray,
+    value: np.ndarray,
+    *,
+    mask: np.ndarray | None = None,
+    scale: float | None = None,
+    dropout_p: float = 0.0,
+    rng: np.random.Generator | None = None,
+    keep: np.ndarray | None = None,
+) -> tuple[np.ndarray, Backward]:
     """softmax(scale * Q K^T) V: every position becomes a weighted mean of the values.
 
     O = A V is a product of two matrices that both depend on the input, so
@@ -110,20 +128,18 @@ def scaled_dot_product_attention(
 
 
 def multi_head_attention(
-    params,
-    query,
-    key,
-    value,
+    params: Params,
+    query: np.ndarray,
+    key: np.ndarray,
+    value: np.ndarray,
     *,
-    n_heads,
-    mask=None,
-    scale=None,
-    dropout_p=0.0,
-    rng=None,
-    keep=None,
-    project=project,
-    attention=scaled_dot_product_attention,
-):
+    n_heads: int,
+    mask: np.ndarray | None = None,
+    scale: float | None = None,
+    dropout_p: float = 0.0,
+    rng: np.random.Generator | None = None,
+    keep: np.ndarray | None = None,
+) -> tuple[np.ndarray, Backward]:
     """Attend H times in parallel, each head in its own slice of projected queries, keys, values.
 
         output = merge(attention(split(Q W_q), split(K W_k), split(V W_v))) W_o
@@ -145,8 +161,6 @@ def multi_head_attention(
         1 / sqrt(D / H) if None.
     dropout_p, rng, keep
         As in `scaled_dot_product_attention`; keep is (..., H, L_query, L_key).
-    project, attention
-        The ops that it is made of; `fast` has its own.
 
     Returns
     -------
@@ -159,7 +173,7 @@ def multi_head_attention(
     projected_key, back_key = project(params["key"], key)
     projected_value, back_value = project(params["value"], value)
 
-    heads, back_attention = attention(
+    heads, back_attention = scaled_dot_product_attention(
         split_heads(projected_query, n_heads),
         split_heads(projected_key, n_heads),
         split_heads(projected_value, n_heads),
@@ -189,7 +203,15 @@ def multi_head_attention(
     return output, backward
 
 
-def multi_head_attention_weights(params, query, key, *, n_heads, mask=None, scale=None):
+def multi_head_attention_weights(
+    params: Params,
+    query: np.ndarray,
+    key: np.ndarray,
+    *,
+    n_heads: int,
+    mask: np.ndarray | None = None,
+    scale: float | None = None,
+) -> tuple[np.ndarray, Backward]:
     """The weights inside `multi_head_attention`, for looking at: (..., H, L_query, L_key).
 
     An op like the others: backward takes d_weights to grads of {"query", "key"}, d_query, d_key.
@@ -212,7 +234,7 @@ def multi_head_attention_weights(params, query, key, *, n_heads, mask=None, scal
     return weights, backward
 
 
-def split_heads(x, n_heads):
+def split_heads(x: np.ndarray, n_heads: int) -> np.ndarray:
     """(..., L, D) -> (..., H, L, D / H)."""
     *batch, length, width = x.shape
     if n_heads < 1 or width % n_heads:
@@ -220,27 +242,27 @@ def split_heads(x, n_heads):
     return x.reshape(*batch, length, n_heads, width // n_heads).swapaxes(-2, -3)
 
 
-def merge_heads(heads):
+def merge_heads(heads: np.ndarray) -> np.ndarray:
     """(..., H, L, D / H) -> (..., L, D): the inverse of `split_heads`."""
     *batch, n_heads, length, width = heads.shape
     return heads.swapaxes(-2, -3).reshape(*batch, length, n_heads * width)
 
 
-def over_heads(mask):
+def over_heads(mask: np.ndarray | None) -> np.ndarray | None:
     """Put the head axis into a mask that has batch axes; a (L_query, L_key) mask needs none."""
     if getattr(mask, "ndim", 0) <= 2:
         return mask
     return mask[..., None, :, :]
 
 
-def check_compared(query, key):
+def check_compared(query: np.ndarray, key: np.ndarray) -> None:
     """Raise unless queries can be compared with keys."""
     check_floats(query=query, key=key)
     check_matrix(query=query, key=key)
     check_width("key", key, query.shape[-1], f"{query.shape[-1]} long, as query is {query.shape}")
 
 
-def check_attended(query, key, value):
+def check_attended(query: np.ndarray, key: np.ndarray, value: np.ndarray) -> None:
     """Raise unless there is a value for each key."""
     check_floats(query=query, key=key, value=value)
     check_matrix(value=value)

@@ -2,10 +2,18 @@
 
 import numpy as np
 
-from attention_from_scratch.ops.contract import check_d_output, check_floats, check_width
+from attention_from_scratch.ops.contract import (
+    Backward,
+    Params,
+    check_d_output,
+    check_floats,
+    check_width,
+)
 
 
-def linear(x, weight, bias=None):
+def linear(
+    x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None = None
+) -> tuple[np.ndarray, Backward]:
     """x @ weight + bias: every position through the same matrix.
 
     With y_o = sum_i x_i W_io + b_o the chain rule reads, for one position,
@@ -48,7 +56,7 @@ def linear(x, weight, bias=None):
     return output, backward
 
 
-def project(params, x, *, linear=linear):
+def project(params: Params | None, x: np.ndarray) -> tuple[np.ndarray, Backward]:
     """`linear` over a tree: backward gives grads (like params), d_x. None is the identity."""
     if params is None:
         return x, lambda d_output: (None, d_output)
@@ -61,7 +69,7 @@ def project(params, x, *, linear=linear):
     return output, backward
 
 
-def check_map(x, weight, bias):
+def check_map(x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None) -> None:
     """Raise unless x can be multiplied by weight, and bias added."""
     check_floats(x=x, weight=weight, bias=bias)
     if weight.ndim != 2:

@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 
 import numpy as np
 
 POSITIONS, WIDTH = 8192, 64  # of attention: so many in all, whatever the length
+GROUPS = 8  # of the blocks of one sequence, for the cores to share
 SEQUENCES, STEPS, UNITS = 128, 50, 64  # of the LSTM
 
 
@@ -33,20 +35,32 @@ def our_attention(*, length, threads, plain=False):
 
     n = max(1, POSITIONS // length)
     which, (parallel, stack) = ops if plain else fast, pool_of(threads)
-    settings = {"mask": which.causal_mask(length)}
+    attention = partial(which.scaled_dot_product_attention, mask=which.causal_mask(length))
     if n == 1 and not plain:
-        settings["parallel"] = parallel
+        attention = partial(one_sequence, parallel=parallel)
     parts = cut(drawn(n, length, WIDTH, n=4), min(n, threads))
 
     def forward_backward(part):
         *inputs, d_output = part
-        _, backward = which.scaled_dot_product_attention(*inputs, **settings)
+        _, backward = attention(*inputs)
         backward(d_output)
 
     def run(stack=stack):
         list((map if n == 1 else parallel)(forward_backward, parts))
 
     return run, f"NumPy {np.__version__}, {threads} threads"
+
+
+def one_sequence(query, key, value, *, parallel):
+    """Causal attention whose blocks are dealt out to threads."""
+    from attention_from_scratch import fast
+    from attention_from_scratch.fast.blocks import attention_in_blocks
+    from attention_from_scratch.fast.dropout import Dropout
+
+    mask, none = fast.causal_mask(query.shape[-2]), Dropout(0.0, None, None, query.dtype)
+    scale = query.shape[-1] ** -0.5
+    groups = {"over": parallel, "n_groups": GROUPS}
+    return attention_in_blocks(query, key, value, mask, scale, none, **groups)
 
 
 def torch_attention(*, length, threads):

@@ -3,14 +3,15 @@
 import time
 from collections import defaultdict
 from types import SimpleNamespace
+from unittest.mock import patch
 
 import numpy as np
 
 from attention_from_scratch import fast
-from attention_from_scratch.fast.attention import block_size
+from attention_from_scratch.fast import attention as heads
+from attention_from_scratch.fast.blocks import block_size
 from attention_from_scratch.fast.losses import CHUNK
 from attention_from_scratch.networks import sasrec
-from attention_from_scratch.ops.attention import multi_head_attention
 from attention_from_scratch.training import Adam
 from benchmarks.speed.models import BETAS, LR, cut, draw
 
@@ -33,9 +34,14 @@ class Stopwatch:
 
     def __init__(self):
         self.seconds = defaultdict(float)
-        timed = {name: self.timed(part, getattr(fast, name)) for name, part in PARTS.items()}
-        self.ops = SimpleNamespace(**{name: getattr(fast, name) for name in fast.__all__} | timed)
-        self.ops.multi_head_attention = self.heads
+        self.ops_timed = {n: self.timed(part, getattr(fast, n)) for n, part in PARTS.items()}
+        untimed = {name: getattr(fast, name) for name in fast.__all__}
+        self.ops = SimpleNamespace(**untimed | self.ops_timed)
+
+    def inside_heads(self):
+        """While this context lasts, the parts of `fast.multi_head_attention` are timed too."""
+        parts = ("project", "scaled_dot_product_attention")
+        return patch.multiple(heads, **{name: self.ops_timed[name] for name in parts})
 
     def timed(self, part: str, op):
         """The op, and its backward pass, with the clock running."""
@@ -53,14 +59,6 @@ class Stopwatch:
         self.seconds[part] += time.perf_counter() - start
         return result
 
-    def heads(self, params, *inputs, mask, **settings):
-        """Multi-head attention of the ops that are timed."""
-        settings |= {
-            "project": self.ops.project,
-            "attention": self.ops.scaled_dot_product_attention,
-        }
-        return multi_head_attention(params, *inputs, mask=mask.over_heads(), **settings)
-
 
 def profiled_step(loss: str, dropout: float, shape: dict, n_shards: int):
     """A function that takes a step on one thread and returns part -> seconds."""
@@ -74,13 +72,14 @@ def profiled_step(loss: str, dropout: float, shape: dict, n_shards: int):
         watch, start = Stopwatch(), time.perf_counter()
         settings = {"n_heads": shape["n_heads"], "dropout_p": dropout, "ops": watch.ops}
         settings |= {"rng": np.random.default_rng(0), "total": total}
-        for ids, targets, negatives in shards:
-            if loss == "bce":
-                found = sasrec.sampled_loss(params, ids, targets, negatives, **settings)
-            else:
-                found = sasrec.catalogue_loss(params, ids, targets, **settings)
-            _, backward = found
-            grads = backward()
+        with watch.inside_heads():
+            for ids, targets, negatives in shards:
+                if loss == "bce":
+                    found = sasrec.sampled_loss(params, ids, targets, negatives, **settings)
+                else:
+                    found = sasrec.catalogue_loss(params, ids, targets, **settings)
+                _, backward = found
+                grads = backward()
         watch.count(ADAM, optimizer.update, params, grads)
         whole = time.perf_counter() - start
         return dict(watch.seconds) | {REST: whole - sum(watch.seconds.values())}

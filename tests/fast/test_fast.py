@@ -8,8 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attention_from_scratch import fast, ops
-from attention_from_scratch.fast import attention as fast_attention
-from attention_from_scratch.fast import exponential
+from attention_from_scratch.fast import blocks, exponential
 from attention_from_scratch.fast import losses as fast_losses
 from attention_from_scratch.fast.dropout import Dropout
 from attention_from_scratch.fast.embedding import sums_by_id
@@ -67,24 +66,29 @@ def shifts(request, monkeypatch):
     monkeypatch.setattr(exponential, "LARGEST", request.param)
 
 
-@pytest.fixture(params=[fast_attention.WAITING, 0], ids=["waiting", "made again"])
+@pytest.fixture(params=[blocks.WAITING, 0], ids=["waiting", "made again"])
 def exponentials(request, monkeypatch):
     """Those of attention's forward pass wait for the backward pass, or it makes them again."""
-    monkeypatch.setattr(fast_attention, "WAITING", request.param)
+    monkeypatch.setattr(blocks, "WAITING", request.param)
 
 
-def test_the_names_are_those_of_the_ops_and_so_are_their_arguments():
-    assert set(ops.__all__) - {"erfc"} <= set(fast.__all__)
-    for name in FASTER - {"erfc", "multi_head_attention", "project"}:
-        of_plain = list(inspect.signature(getattr(ops, name)).parameters)
-        of_fast = list(inspect.signature(getattr(fast, name)).parameters)
-        assert [n for n in of_fast if n != "parallel"] == of_plain
+def test_fast_has_the_names_of_the_ops_and_a_mask_of_its_own():
+    assert set(fast.__all__) - {"Mask"} == set(ops.__all__)
+
+
+@pytest.mark.parametrize("name", ops.__all__)
+def test_a_fast_op_has_the_signature_of_the_plain_one(name):
+    def signature(op):
+        parameters = inspect.signature(op).parameters.values()
+        return [(p.name, p.kind, p.default) for p in parameters]
+
+    assert signature(getattr(fast, name)) == signature(getattr(ops, name))
 
 
 def test_what_is_faster_is_what_this_file_tests():
     small = {"dropout", "embedding", "layer_norm", "linear", "project", "relu"}
     large = {"linear_cross_entropy", "multi_head_attention", "scaled_dot_product_attention"}
-    assert FASTER - {"erfc"} == MASKS | small | large | set(RECURRENT)
+    assert MASKS | small | large | set(RECURRENT) == FASTER
 
 
 # --- masks
@@ -111,8 +115,10 @@ def padded(n):
 @pytest.mark.parametrize("way", [way for way in WAYS if way != "none"])
 @pytest.mark.parametrize("length", [1, 2, 7])
 def test_a_mask_written_out_is_that_of_the_plain_op(way, length):
-    found = WAYS[way](fast, length).dense(length)
-    assert np.array_equal(found, np.broadcast_to(WAYS[way](ops, length), found.shape))
+    found, expected = WAYS[way](fast, length), WAYS[way](ops, length)
+    assert (found.shape, found.ndim, found.dtype) == (expected.shape, expected.ndim, expected.dtype)
+    assert np.array_equal(np.asarray(found), expected)
+    assert np.array_equal(found[..., :1], expected[..., :1])
 
 
 @given(st.integers(1, 40), st.data())
@@ -120,15 +126,82 @@ def test_a_block_looks_at_all_keys_that_it_may_see_and_hides_the_others(length, 
     before, after = (data.draw(st.none() | st.integers(0, 12)) for _ in range(2))
     start = data.draw(st.integers(0, length - 1))
     stop = data.draw(st.integers(start + 1, length))
-    mask = fast.Mask(before, after)
+    mask = fast.Mask(length=length, before=before, after=after)
     keys = mask.keys(start, stop, length)
-    seen = np.zeros((stop - start, length), bool)
-    seen[:, keys] = True
-    for which, hidden in mask.hidden(start, stop, keys, np.float64):
-        seen[:, keys][:, which] &= hidden == 0
-    assert np.array_equal(seen, mask.dense(length)[start:stop])
+    assert np.array_equal(looked_at(mask, start, stop, length), np.asarray(mask)[start:stop])
     if before is not None and after is not None:
         assert keys.stop - keys.start <= stop - start + before + after
+
+
+def looked_at(mask, start, stop, length):
+    """What a block of queries sees of all keys, as its mask tells it."""
+    keys = mask.keys(start, stop, length)
+    seen = np.zeros((*mask.shape[:-2], stop - start, length), bool)
+    seen[..., keys] = True
+    for which, part in mask.parts(start, stop, keys):
+        seen[..., keys][..., which] &= part
+    return seen
+
+
+MASK_SHAPES = [(), (5,), (1, 5), (5, 1), (5, 5), (2, 1, 5), (2, 5, 5), (2, 1, 1), (3, 2, 5, 5)]
+
+
+@pytest.mark.parametrize("shape", MASK_SHAPES, ids=str)
+@pytest.mark.parametrize("way", WAYS)
+def test_a_block_sees_of_an_array_and_a_band_what_both_allow(shape, way):
+    array = np.random.default_rng(0).random(shape) < 0.5
+    mask, expected = array & (WAYS[way](fast, 5) or fast.Mask()), array
+    if way != "none":
+        expected = array & WAYS[way](ops, 5)
+    assert np.array_equal(np.asarray(mask), expected)
+    expected = np.broadcast_to(expected, np.broadcast_shapes(expected.shape, (5, 5)))
+    told = mask.over_keys(5)
+    for start, stop in ((0, 2), (2, 5), (4, 5)):
+        found = looked_at(told, start, stop, 5)
+        assert np.array_equal(
+            np.broadcast_to(found, (*expected.shape[:-2], stop - start, 5)),
+            expected[..., start:stop, :],
+        )
+    counts = np.broadcast_to(told.n_seen(5, 5), expected.shape[:-1])
+    assert np.array_equal(counts, expected.sum(axis=-1))
+
+
+@pytest.mark.parametrize("shape", MASK_SHAPES, ids=str)
+def test_masks_and_arrays_combine_on_either_side(shape):
+    array = np.random.default_rng(0).random(shape) < 0.5
+    for way in ("causal", "causal and padding"):
+        mask, plain = WAYS[way](fast, 5), WAYS[way](ops, 5)
+        for found in (mask & array, array & mask):
+            assert isinstance(found, fast.Mask)
+            assert found.shape == (plain & array).shape
+            assert np.array_equal(np.asarray(found), plain & array)
+    assert np.array_equal(np.asarray(mask & array.tolist()), plain & array)
+
+
+@pytest.mark.parametrize("other", [np.ones((3, 3)), np.ones((3, 3), int), [[0.5]]], ids=str)
+def test_a_mask_combined_with_what_is_not_boolean_is_an_error(other):
+    with pytest.raises(TypeError, match=r"mask has dtype (float|int)64, but must be bool"):
+        fast.causal_mask(3) & other
+    with pytest.raises(TypeError, match=r"mask has dtype (float|int)64, but must be bool"):
+        other & fast.causal_mask(3)
+
+
+def test_masks_that_do_not_fit_together_are_an_error_as_arrays_are():
+    for of in (ops, fast):
+        with pytest.raises(ValueError, match=r"\(3,\s?3\).*\(4,\s?4\)"):
+            of.causal_mask(3) & of.local_mask(4, 2)
+        with pytest.raises(ValueError, match="shape"):
+            of.causal_mask(3) & of.padding_mask(padded(4))
+        for one in (of.causal_mask(1), of.local_mask(1, 1)):  # stretched, it hides nothing
+            assert np.array_equal(np.asarray(one & of.causal_mask(4)), ops.causal_mask(4))
+            assert np.array_equal(
+                np.asarray(one & of.padding_mask(padded(4))), ops.padding_mask(padded(4))
+            )
+
+
+def test_a_band_without_a_length_is_an_error():
+    with pytest.raises(ValueError, match="length was None"):
+        fast.Mask(after=0)
 
 
 def test_a_window_of_nothing_is_an_error():
@@ -145,7 +218,7 @@ def test_a_window_of_nothing_is_an_error():
 @each_dtype
 @pytest.mark.usefixtures("shifts", "exponentials")
 def test_attention_in_blocks_is_attention(way, length, dropout_p, dtype, monkeypatch):
-    monkeypatch.setattr(fast_attention, "BLOCKS", (8, 8))
+    monkeypatch.setattr(blocks, "BLOCKS", (8, 8))
     inputs = drawn((2, 3, length, 4), (2, 3, length, 4), (2, 3, length, 6), dtype=dtype)
     keep = np.random.default_rng(2).random((2, 3, length, length)) >= dropout_p
     masks = {of: WAYS[way](of, length) for of in (ops, fast)}
@@ -171,13 +244,13 @@ def assert_with(plain, quick, inputs, keywords, dtype):
 
 @each_dtype
 def test_queries_from_elsewhere_may_be_of_another_number(dtype, monkeypatch):
-    monkeypatch.setattr(fast_attention, "BLOCKS", (4, 4))
+    monkeypatch.setattr(blocks, "BLOCKS", (4, 4))
     inputs = drawn((2, 11, 3), (2, 6, 3), (2, 6, 5), dtype=dtype)
     real = np.array([[[1, 0, 1, 1, 0, 1]], [[0, 0, 0, 0, 0, 0]]], bool)
     plain, quick = ops.scaled_dot_product_attention, fast.scaled_dot_product_attention
     keywords = {
         plain: {"mask": real, "scale": 2.0},
-        quick: {"mask": fast.Mask(real=real), "scale": 2.0},
+        quick: {"mask": fast.Mask(real), "scale": 2.0},
     }
     output, _ = quick(*inputs, **keywords[quick])
     assert np.all(output[1] == 0)  # who may attend to nothing
@@ -186,11 +259,11 @@ def test_queries_from_elsewhere_may_be_of_another_number(dtype, monkeypatch):
 
 @pytest.mark.parametrize("dropout_p", [0, 0.3])
 def test_what_waits_is_what_would_be_made_again(dropout_p, monkeypatch):
-    monkeypatch.setattr(fast_attention, "BLOCKS", (4, 4))
+    monkeypatch.setattr(blocks, "BLOCKS", (4, 4))
     inputs = drawn(*[(2, 9, 3)] * 3)
     found = []
     for most in (9, 8):
-        monkeypatch.setattr(fast_attention, "WAITING", most)
+        monkeypatch.setattr(blocks, "WAITING", most)
         settings = {"dropout_p": dropout_p, "rng": np.random.default_rng(0)}
         _, backward = fast.scaled_dot_product_attention(
             *inputs, mask=fast.causal_mask(9), **settings
@@ -240,12 +313,12 @@ def test_a_window_is_all_that_is_computed(monkeypatch):
         widths.append(x.shape[-1])
         return real_exp(x, **settings)
 
-    monkeypatch.setattr(fast_attention.np, "exp", exp)
+    monkeypatch.setattr(blocks.np, "exp", exp)
     inputs = drawn(*[(512, 4)] * 3)
     mask = fast.causal_mask(512) & fast.local_mask(512, 10)
     _, backward = fast.scaled_dot_product_attention(*inputs, mask=mask)
     backward(inputs[2])
-    assert max(widths) <= fast_attention.block_size(512) + 9
+    assert max(widths) <= blocks.block_size(512) + 9
 
 
 def test_any_number_of_threads_gives_the_same_bits():
@@ -254,27 +327,106 @@ def test_any_number_of_threads_gives_the_same_bits():
     inputs = drawn(*[(2, 300, 4)] * 3, dtype=np.float32)
     found = []
     for workers in (1, 3):
+        drops = Dropout(0.5, np.random.default_rng(0), None, np.float32)
         with ThreadPoolExecutor(workers) as pool:
-            output, backward = fast.scaled_dot_product_attention(
-                *inputs,
-                mask=fast.causal_mask(300),
-                dropout_p=0.5,
-                rng=np.random.default_rng(0),
-                parallel=pool.map,
+            output, backward = blocks.attention_in_blocks(
+                *(*inputs, fast.causal_mask(300), 0.5, drops),
+                **{"over": pool.map, "n_groups": 8},
             )
             found.append([output, *backward(output)])
     for one, other in zip(*found, strict=True):
         assert np.array_equal(one, other)
 
 
-def test_an_array_for_a_mask_is_an_error_that_says_what_it_may_be():
+@pytest.mark.parametrize(
+    "shape", [(9,), (1, 9), (9, 1), (9, 9), (2, 1, 9), (2, 9, 9), (2, 9, 1)], ids=str
+)
+@pytest.mark.parametrize("band", [False, True])
+@each_dtype
+@pytest.mark.usefixtures("shifts", "exponentials")
+def test_an_array_of_booleans_is_a_mask_with_and_without_a_band(shape, band, dtype, monkeypatch):
+    monkeypatch.setattr(blocks, "BLOCKS", (4, 4))
+    inputs = drawn(*[(2, 9, 3)] * 3, dtype=dtype)
+    array = np.random.default_rng(0).random(shape) < 0.4
+    plain, quick = ops.scaled_dot_product_attention, fast.scaled_dot_product_attention
+    keywords = {
+        plain: {"mask": array & ops.causal_mask(9) if band else array},
+        quick: {"mask": array & fast.causal_mask(9) if band else array},
+    }
+    assert_with(plain, quick, inputs, keywords, dtype)
+
+
+def test_keys_that_an_array_hides_from_a_block_are_not_looked_at(monkeypatch):
+    widths = []
+    real_exp = np.exp
+
+    def exp(x, **settings):
+        widths.append(x.shape[-1])
+        return real_exp(x, **settings)
+
+    monkeypatch.setattr(blocks.np, "exp", exp)
+    inputs = drawn(*[(512, 4)] * 3)
+    fast.scaled_dot_product_attention(*inputs, mask=ops.causal_mask(512) & ops.local_mask(512, 10))
+    assert max(widths) <= blocks.block_size(512) + 9
+
+
+def test_a_mask_that_does_not_fit_is_the_error_of_the_plain_op():
     x, *_ = drawn((3, 2))
-    with pytest.raises(TypeError, match="mask was a ndarray, but must be a Mask"):
-        fast.scaled_dot_product_attention(x, x, x, mask=np.ones((3, 3), bool))
-    with pytest.raises(ValueError, match="must agree in the axes before the last two"):
-        fast.scaled_dot_product_attention(x, x[None], x[None])
-    with pytest.raises(ValueError, match="mask is a band, but there are 3 queries and 2 keys"):
+    for mask in (
+        np.ones((3, 3)),
+        [[True] * 3] * 3,
+        np.ones((2, 3), bool),
+        np.ones((2, 3, 3), bool),
+    ):
+        messages = []
+        for of in (ops, fast):
+            with pytest.raises((TypeError, ValueError), match="mask has") as caught:
+                of.scaled_dot_product_attention(x, x, x, mask=mask)
+            messages.append(str(caught.value))
+        assert messages[0] == messages[1]
+    with pytest.raises(
+        ValueError, match=r"mask has shape \(3, 3\), but must broadcast to \(3, 2\)"
+    ):
         fast.scaled_dot_product_attention(x, x[:2], x[:2], mask=fast.causal_mask(3))
+
+
+@pytest.mark.parametrize("way", [way for way in WAYS if way != "none"])
+def test_a_plain_op_takes_a_mask_of_the_fast_ones(way):
+    names = ("query", "key", "value", "output")
+    arrays = drawn(*[(4, 4), (4,)] * 4, (2, 5, 4))
+    params = {
+        name: {"weight": arrays[2 * i], "bias": arrays[2 * i + 1]} for i, name in enumerate(names)
+    }
+    x = arrays[-1]
+    calls = [
+        lambda of, mask: of.attention_weights(x, x, mask=mask),
+        lambda of, mask: of.scaled_dot_product_attention(x, x, x, mask=mask),
+        lambda of, mask: of.multi_head_attention(params, x, x, x, n_heads=2, mask=mask),
+        lambda of, mask: of.multi_head_attention_weights(params, x, x, n_heads=2, mask=mask),
+        lambda of, mask: of.softmax(np.broadcast_to(x[:, :, :1], (2, 5, 5)), where=mask),
+    ]
+    for call in calls:
+        expected, _ = call(ops, WAYS[way](ops, 5))
+        assert np.array_equal(call(ops, WAYS[way](fast, 5))[0], expected)
+        for mask in (WAYS[way](fast, 5), WAYS[way](ops, 5)):
+            np.testing.assert_allclose(call(fast, mask)[0], expected, rtol=0, atol=1e-14)
+
+
+@pytest.mark.parametrize("dropout_p", [0, 0.3])
+@pytest.mark.usefixtures("shifts", "exponentials")
+def test_a_query_that_sees_one_key_takes_its_value_and_sends_nothing_to_the_scores(dropout_p):
+    inputs = drawn((2, 5, 3), (2, 5, 3), (2, 5, 4))
+    keep = np.random.default_rng(2).random((2, 5, 5)) >= dropout_p
+    for mask in (fast.local_mask(5, 1), np.eye(5, dtype=bool)):
+        output, backward = fast.scaled_dot_product_attention(
+            *inputs, mask=mask, dropout_p=dropout_p, keep=keep
+        )
+        kept = keep[:, np.arange(5), np.arange(5)][..., None]
+        np.testing.assert_allclose(output, inputs[2] * kept / (1 - dropout_p), rtol=1e-15)
+        d_query, d_key, d_value = backward(output)
+        assert np.all(d_query == 0)
+        assert np.all(d_key == 0)
+        np.testing.assert_allclose(d_value, output * kept / (1 - dropout_p), rtol=1e-15)
 
 
 def test_a_mask_for_dropout_may_be_the_same_for_all_queries():
@@ -285,10 +437,10 @@ def test_a_mask_for_dropout_may_be_the_same_for_all_queries():
     assert_with(*ops_, inputs, dict.fromkeys(ops_, noise), np.float64)
 
 
-@pytest.mark.parametrize("way", [way for way in WAYS if way != "itself"])  # there they are 0
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.usefixtures("shifts")
 def test_the_gradients_of_attention_in_blocks_are_its_derivatives(way, monkeypatch):
-    monkeypatch.setattr(fast_attention, "BLOCKS", (4, 4))
+    monkeypatch.setattr(blocks, "BLOCKS", (4, 4))
     inputs = drawn(*[(2, 9, 3)] * 3)
     keep = np.random.default_rng(3).random((2, 9, 9)) > 0.2
     mask = WAYS[way](fast, 9)
@@ -300,8 +452,8 @@ def test_the_gradients_of_attention_in_blocks_are_its_derivatives(way, monkeypat
 
 @pytest.mark.parametrize("n_queries", [0, 1, 63, 64, 65, 200, 1000, 5000])
 def test_blocks_are_about_as_large_and_cover_all_queries(n_queries):
-    least, most = fast_attention.BLOCKS
-    size = fast_attention.block_size(n_queries)
+    least, most = blocks.BLOCKS
+    size = blocks.block_size(n_queries)
     assert 1 <= size <= most
     n_blocks = -(-n_queries // size)
     assert n_blocks == 0 or n_queries - (n_blocks - 1) * size > size - n_blocks

@@ -502,10 +502,10 @@ INTEGERS = ("n_items", "max_len", "dim", "n_heads", "n_blocks", "n_next", "cuts"
         ({"n_heads": 3}, "n_heads was 3, but must divide dim, which is 8"),
         ({"seed": -1}, "seed was -1, but must be an integer from 0 on"),
         *[
-            ({name: value}, f"{name} was {value}, but must be at least 0 and at most 1")
-            for name, value in [
-                *(("dropout", value) for value in (1.0, -0.1, None)),
-                *(("id_dropout", value) for value in (1.1, -0.1, None)),
+            ({name: value}, f"{name} was {value}, but must be at least 0 and {most} 1")
+            for name, value, most in [
+                *(("dropout", value, "below") for value in (1.0, -0.1, None)),
+                *(("id_dropout", value, "at most") for value in (1.1, -0.1, None)),
             ]
         ],
         ({"id_dropout": 1}, "id_dropout was 1, but without features nothing is left of an item"),

@@ -38,34 +38,61 @@ def vector(item):
 # --- heads
 
 
+TARGETS = np.array([[0, 2, 0, 5, 1], [6, 6, 0, 0, 3], [0, 1, 4, 4, 2]])  # 0: nothing is asked
+ASKED = list(zip(*np.nonzero(TARGETS), strict=True))
+
+
+def slopes(logits_of):
+    """The loss, and its slope by every logit, of the softmax cross-entropy: one place at a time."""
+    loss, found = 0.0, []
+    for place in ASKED:
+        logits = [float(logit) for logit in logits_of(STATES[place])]
+        total = sum(math.exp(logit) for logit in logits)
+        p = [math.exp(logit) / total for logit in logits]
+        item = TARGETS[place] - 1
+        loss -= math.log(p[item])
+        found.append([(p[v] - (v == item)) / len(ASKED) for v in range(V)])
+    return loss / len(ASKED), np.array(found)
+
+
 def test_the_dense_head_has_a_column_for_each_item():
-    params, states = params_of("dense"), STATES[:, -1]
+    params = params_of("dense")
     weight, bias = params["head"]["weight"], params["head"]["bias"]
-    logits, backward = decoders.dense_head(params, states, TABLE)
-    assert logits.shape == (3, V)
-    for row, column in np.ndindex(3, V):
-        expected = dot(states[row], weight[:, column]) + bias[column]
-        assert logits[row, column] == pytest.approx(expected, abs=1e-12)
-    d_head, d_states, d_table = backward(logits)
-    close(d_head["bias"], logits.sum(axis=0))
-    close(d_head["weight"], sum(np.outer(s, d) for s, d in zip(states, logits, strict=True)))
-    close(d_states, [[dot(weight[i], d) for i in range(D)] for d in logits])
-    assert d_table.shape == TABLE.shape
-    assert np.all(d_table == 0)
+
+    def logits_of(state):
+        return [dot(state, weight[:, column]) + bias[column] for column in range(V)]
+
+    close(decoders.dense_head(params, STATES[:, -1], TABLE), [logits_of(s) for s in STATES[:, -1]])
+    loss, backward = decoders.dense_loss(params, STATES, TABLE, TARGETS)
+    expected, d_logits = slopes(logits_of)
+    assert loss == pytest.approx(expected, abs=1e-12)
+    d_hidden, d_head, d_items = backward()
+    asked = [STATES[place] for place in ASKED]
+    close(d_head["bias"], d_logits.sum(axis=0))
+    close(d_head["weight"], sum(np.outer(s, d) for s, d in zip(asked, d_logits, strict=True)))
+    for place, d in zip(ASKED, d_logits, strict=True):
+        close(d_hidden[place], [dot(weight[i], d) for i in range(D)])
+    assert np.all(d_hidden[TARGETS == 0] == 0)
+    assert d_items is None
 
 
 def test_the_dot_head_is_each_state_times_each_item():
+    def logits_of(state):
+        return [dot(state, TABLE[1 + item]) for item in range(V)]
+
     states = STATES[:, -1]
-    logits, backward = decoders.dot_head(params_of("dot"), states, TABLE)
-    assert logits.shape == (3, V)
-    for row, item in np.ndindex(3, V):
-        assert logits[row, item] == pytest.approx(dot(states[row], TABLE[1 + item]), abs=1e-12)
-    d_head, d_states, d_table = backward(logits)
+    close(decoders.dot_head(params_of("dot"), states, TABLE), [logits_of(s) for s in states])
+    loss, backward = decoders.dot_loss(params_of("dot"), STATES, TABLE, TARGETS)
+    expected, d_logits = slopes(logits_of)
+    assert loss == pytest.approx(expected, abs=1e-12)
+    d_hidden, d_head, d_items = backward()
+    asked = np.array([STATES[place] for place in ASKED])
+    for place, d in zip(ASKED, d_logits, strict=True):
+        close(d_hidden[place], sum(d[v] * TABLE[1 + v] for v in range(V)))
+    assert np.all(d_hidden[TARGETS == 0] == 0)
     assert d_head is None
-    close(d_states, logits @ TABLE[1:])
-    for item in range(1, V + 1):
-        close(d_table[item], sum(logits[row, item - 1] * states[row] for row in range(3)))
-    assert np.all(d_table[0] == 0)
+    for v in range(V):
+        close(d_items[v], sum(d_logits[n, v] * asked[n] for n in range(len(asked))))
 
 
 # --- decoders

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attention_from_scratch.ops import binary_cross_entropy_with_logits, cross_entropy, sigmoid
 from attention_from_scratch.verify import check_gradients
 
 SIZES = st.lists(st.integers(1, 6), min_size=1, max_size=3, unique=True)
@@ -54,34 +53,34 @@ def cross_entropy_cases(draw):
 
 
 @given(cross_entropy_cases())
-def test_cross_entropy_is_the_sum_over_positions(case):
+def test_cross_entropy_is_the_sum_over_positions(ops, case):
     logits, targets, keywords = case
-    loss, _ = cross_entropy(logits, targets, **keywords)
+    loss, _ = ops.cross_entropy(logits, targets, **keywords)
     assert loss.shape == ()
     assert abs(loss - cross_entropy_loop(logits, targets, **keywords)) < 1e-12
 
 
 @given(cross_entropy_cases())
-def test_cross_entropy_gradients(case):
+def test_cross_entropy_gradients(ops, case):
     logits, targets, keywords = case
-    check_gradients(cross_entropy, logits, targets, **keywords, raise_on_failure=True)
+    check_gradients(ops.cross_entropy, logits, targets, **keywords, raise_on_failure=True)
 
 
 @given(cross_entropy_cases())
-def test_what_does_not_count_has_no_say_and_no_gradient(case):
+def test_what_does_not_count_has_no_say_and_no_gradient(ops, case):
     logits, targets, keywords = case
     weights = keywords.get("position_weights", np.ones(targets.shape))
     uncounted = (targets == keywords["ignore_index"]) | (weights == 0)
-    loss, backward = cross_entropy(logits, targets, **keywords)
-    moved, _ = cross_entropy(np.where(uncounted[..., None], 55.0, logits), targets, **keywords)
+    loss, backward = ops.cross_entropy(logits, targets, **keywords)
+    moved, _ = ops.cross_entropy(np.where(uncounted[..., None], 55.0, logits), targets, **keywords)
     assert moved == loss
     assert np.all(backward()[uncounted] == 0)
 
 
 @given(cross_entropy_cases())
-def test_the_gradient_is_the_prediction_minus_the_truth(case):
+def test_the_gradient_is_the_prediction_minus_the_truth(ops, case):
     logits, targets, keywords = case
-    _, backward = cross_entropy(logits, targets, **keywords)
+    _, backward = ops.cross_entropy(logits, targets, **keywords)
     # Both sum to 1, so every row sums to 0: a constant added to a row of logits changes nothing.
     np.testing.assert_allclose(backward().sum(axis=-1), 0, atol=1e-14)
     np.testing.assert_allclose(backward(-3.0), -3 * backward(), rtol=1e-14)
@@ -90,13 +89,15 @@ def test_the_gradient_is_the_prediction_minus_the_truth(case):
 @REDUCE
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 @pytest.mark.parametrize("ignored", [0, -100])
-def test_nothing_left_to_count_is_loss_zero_and_gradient_zero(ignored, smoothing, reduction):
+def test_nothing_left_to_count_is_loss_zero_and_gradient_zero(ops, ignored, smoothing, reduction):
     logits = np.random.default_rng(0).standard_normal((2, 3, 5))
     keywords = {"label_smoothing": smoothing, "reduction": reduction}
     nothing = [
-        cross_entropy(logits, np.full((2, 3), ignored), ignore_index=ignored, **keywords),
-        cross_entropy(logits, np.ones((2, 3), int), position_weights=np.zeros((2, 3)), **keywords),
-        cross_entropy(logits[:0], np.ones((0, 3), int), **keywords),
+        ops.cross_entropy(logits, np.full((2, 3), ignored), ignore_index=ignored, **keywords),
+        ops.cross_entropy(
+            logits, np.ones((2, 3), int), position_weights=np.zeros((2, 3)), **keywords
+        ),
+        ops.cross_entropy(logits[:0], np.ones((0, 3), int), **keywords),
     ]
     for loss, backward in nothing:
         assert loss == 0
@@ -104,25 +105,27 @@ def test_nothing_left_to_count_is_loss_zero_and_gradient_zero(ignored, smoothing
 
 
 @REDUCE
-def test_a_class_that_is_ruled_out_may_be_the_one_that_is_ignored(reduction):
+def test_a_class_that_is_ruled_out_may_be_the_one_that_is_ignored(ops, reduction):
     # A score matrix has -inf in column 0, the padding id, which is also the target to ignore.
     logits, targets = np.random.default_rng(0).standard_normal((4, 5)), np.array([0, 3, 1, 0])
     logits[:, 0] = -np.inf
-    loss, backward = cross_entropy(logits, targets, ignore_index=0, reduction=reduction)
-    without, back_without = cross_entropy(logits[1:3, 1:], targets[1:3] - 1, reduction=reduction)
+    loss, backward = ops.cross_entropy(logits, targets, ignore_index=0, reduction=reduction)
+    without, back_without = ops.cross_entropy(
+        logits[1:3, 1:], targets[1:3] - 1, reduction=reduction
+    )
     np.testing.assert_allclose(loss, without, rtol=1e-14)
     np.testing.assert_allclose(backward()[1:3, 1:], back_without(), atol=1e-15)
     assert np.all(backward()[:, 0] == 0)
     assert np.all(backward()[[0, 3]] == 0)
 
 
-def test_a_mean_over_shards_is_the_sum_of_their_sums_over_the_count_of_all():
+def test_a_mean_over_shards_is_the_sum_of_their_sums_over_the_count_of_all(ops):
     rng = np.random.default_rng(0)
     logits, targets = rng.standard_normal((6, 4, 5)), rng.integers(5, size=(6, 4))
-    loss, backward = cross_entropy(logits, targets, ignore_index=0)
+    loss, backward = ops.cross_entropy(logits, targets, ignore_index=0)
     count = (targets != 0).sum()
     shards = [
-        cross_entropy(logits[rows], targets[rows], ignore_index=0, reduction="sum")
+        ops.cross_entropy(logits[rows], targets[rows], ignore_index=0, reduction="sum")
         for rows in (slice(0, 1), slice(1, 6))
     ]
     np.testing.assert_allclose(sum(s for s, _ in shards) / count, loss, rtol=1e-14)
@@ -130,22 +133,22 @@ def test_a_mean_over_shards_is_the_sum_of_their_sums_over_the_count_of_all():
     np.testing.assert_allclose(d_logits, backward(), atol=1e-15)
 
 
-def test_weights_that_are_all_the_same_are_no_weights():
+def test_weights_that_are_all_the_same_are_no_weights(ops):
     rng = np.random.default_rng(0)
     logits, targets = rng.standard_normal((2, 3, 5)), rng.integers(5, size=(2, 3))
-    weighted, _ = cross_entropy(logits, targets, position_weights=np.full((2, 3), 7.0))
-    np.testing.assert_allclose(weighted, cross_entropy(logits, targets)[0], rtol=1e-14)
+    weighted, _ = ops.cross_entropy(logits, targets, position_weights=np.full((2, 3), 7.0))
+    np.testing.assert_allclose(weighted, ops.cross_entropy(logits, targets)[0], rtol=1e-14)
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.3, 1.0])
-def test_knowing_nothing_costs_log_of_the_number_of_classes(smoothing):
-    loss, _ = cross_entropy(np.zeros((2, 5)), np.array([1, 4]), label_smoothing=smoothing)
+def test_knowing_nothing_costs_log_of_the_number_of_classes(ops, smoothing):
+    loss, _ = ops.cross_entropy(np.zeros((2, 5)), np.array([1, 4]), label_smoothing=smoothing)
     np.testing.assert_allclose(loss, math.log(5), rtol=1e-14)
 
 
-def test_being_sure_costs_nothing_when_right_and_the_gap_when_wrong():
+def test_being_sure_costs_nothing_when_right_and_the_gap_when_wrong(ops):
     logits = np.array([1e4, 0.0, -1e4])
-    costs = [float(cross_entropy(logits, np.array(target))[0]) for target in range(3)]
+    costs = [float(ops.cross_entropy(logits, np.array(target))[0]) for target in range(3)]
     assert costs == [0, 1e4, 2e4]
 
 
@@ -162,10 +165,10 @@ def test_being_sure_costs_nothing_when_right_and_the_gap_when_wrong():
         ({"reduction": "none"}, ValueError, "reduction was 'none', but must be 'mean' or 'sum'"),
     ],
 )
-def test_what_does_not_fit_cross_entropy_is_named(changed, error, message):
+def test_what_does_not_fit_cross_entropy_is_named(ops, changed, error, message):
     inputs = {"logits": np.ones((2, 5)), "targets": np.array([1, 2])} | changed
     with pytest.raises(error, match=message):
-        cross_entropy(inputs.pop("logits"), inputs.pop("targets"), **inputs)
+        ops.cross_entropy(inputs.pop("logits"), inputs.pop("targets"), **inputs)
 
 
 # -- binary --------------------------------------------------------------------------------------
@@ -184,7 +187,7 @@ def binary_cases(draw):
 
 
 @given(binary_cases())
-def test_binary_cross_entropy_is_the_sum_over_entries(case):
+def test_binary_cross_entropy_is_the_sum_over_entries(ops, case):
     logits, targets, keywords = case
     weights = keywords.get("position_weights", np.ones(logits.shape))
     loss = 0.0
@@ -193,21 +196,21 @@ def test_binary_cross_entropy_is_the_sum_over_entries(case):
         loss -= weights[entry] * (t * math.log(s) + (1 - t) * math.log(1 - s))
     if keywords["reduction"] == "mean":
         loss /= weights.sum() or 1
-    assert abs(binary_cross_entropy_with_logits(logits, targets, **keywords)[0] - loss) < 1e-12
+    assert abs(ops.binary_cross_entropy_with_logits(logits, targets, **keywords)[0] - loss) < 1e-12
 
 
 @given(binary_cases())
-def test_binary_cross_entropy_gradients(case):
+def test_binary_cross_entropy_gradients(ops, case):
     logits, targets, keywords = case
     check_gradients(
-        binary_cross_entropy_with_logits, logits, targets, **keywords, raise_on_failure=True
+        ops.binary_cross_entropy_with_logits, logits, targets, **keywords, raise_on_failure=True
     )
 
 
 @given(binary_cases())
-def test_an_entry_of_weight_zero_has_no_gradient(case):
+def test_an_entry_of_weight_zero_has_no_gradient(ops, case):
     logits, targets, keywords = case
-    _, backward = binary_cross_entropy_with_logits(logits, targets, **keywords)
+    _, backward = ops.binary_cross_entropy_with_logits(logits, targets, **keywords)
     uncounted = keywords.get("position_weights", np.ones(logits.shape)) == 0
     d_logits, d_targets = backward()
     assert np.all(d_logits[uncounted] == 0)
@@ -216,10 +219,10 @@ def test_an_entry_of_weight_zero_has_no_gradient(case):
 
 
 @REDUCE
-def test_nothing_to_count_is_binary_loss_zero_and_gradient_zero(reduction):
+def test_nothing_to_count_is_binary_loss_zero_and_gradient_zero(ops, reduction):
     x = np.random.default_rng(0).random((2, 3))
     for logits, weights in [(x, np.zeros((2, 3))), (x[:0], None)]:
-        loss, backward = binary_cross_entropy_with_logits(
+        loss, backward = ops.binary_cross_entropy_with_logits(
             logits, logits, position_weights=weights, reduction=reduction
         )
         assert loss == 0
@@ -227,48 +230,50 @@ def test_nothing_to_count_is_binary_loss_zero_and_gradient_zero(reduction):
             assert np.all(gradient == 0)
 
 
-def test_binary_is_cross_entropy_over_two_classes():
+def test_binary_is_cross_entropy_over_two_classes(ops):
     x = np.linspace(-30, 30, 61)
     targets = np.arange(61) % 2
-    binary, back_binary = binary_cross_entropy_with_logits(x, targets.astype(float))
-    two, back_two = cross_entropy(np.stack([0 * x, x], axis=-1), targets)
+    binary, back_binary = ops.binary_cross_entropy_with_logits(x, targets.astype(float))
+    two, back_two = ops.cross_entropy(np.stack([0 * x, x], axis=-1), targets)
     np.testing.assert_allclose(binary, two, rtol=1e-14)
     np.testing.assert_allclose(back_binary()[0], back_two()[:, 1], atol=1e-16)
-    np.testing.assert_allclose(back_binary()[0], (sigmoid(x)[0] - targets) / 61, atol=1e-16)
+    np.testing.assert_allclose(back_binary()[0], (ops.sigmoid(x)[0] - targets) / 61, atol=1e-16)
 
 
-def test_binary_cross_entropy_of_a_sure_mistake_is_the_logit():
+def test_binary_cross_entropy_of_a_sure_mistake_is_the_logit(ops):
     logits, targets = np.array([1e4, -1e4]), np.array([0.0, 1.0])
-    assert binary_cross_entropy_with_logits(logits, targets)[0] == 1e4
-    assert binary_cross_entropy_with_logits(logits, 1 - targets)[0] == 0
+    assert ops.binary_cross_entropy_with_logits(logits, targets)[0] == 1e4
+    assert ops.binary_cross_entropy_with_logits(logits, 1 - targets)[0] == 0
 
 
-def test_what_does_not_fit_binary_cross_entropy_is_named():
+def test_what_does_not_fit_binary_cross_entropy_is_named(ops):
     ones = np.ones((2, 3))
     with pytest.raises(ValueError, match=r"targets has shape \(3,\), but must be \(2, 3\)"):
-        binary_cross_entropy_with_logits(ones, ones[0])
+        ops.binary_cross_entropy_with_logits(ones, ones[0])
     with pytest.raises(ValueError, match=r"position_weights has shape \(2,\)"):
-        binary_cross_entropy_with_logits(ones, ones, position_weights=np.ones(2))
+        ops.binary_cross_entropy_with_logits(ones, ones, position_weights=np.ones(2))
     with pytest.raises(ValueError, match="reduction was 'none'"):
-        binary_cross_entropy_with_logits(ones, ones, reduction="none")
+        ops.binary_cross_entropy_with_logits(ones, ones, reduction="none")
 
 
 # -- what does not count, whatever it holds --------------------------------------------------------
 
 
-def test_an_ignored_position_may_hold_infinity():
+def test_an_ignored_position_may_hold_infinity(ops):
     logits = np.array([[1.0, 2.0, 3.0], [np.inf, 0.0, 0.0]])
     with np.errstate(invalid="ignore"):
-        loss, backward = cross_entropy(logits, np.array([0, -100]), ignore_index=-100)
+        loss, backward = ops.cross_entropy(logits, np.array([0, -100]), ignore_index=-100)
         d_logits = backward()
     assert np.isfinite(loss)
     assert (d_logits[1] == 0).all()
     assert np.isfinite(d_logits[0]).all()
 
 
-def test_an_entry_of_weight_zero_may_hold_infinity():
+def test_an_entry_of_weight_zero_may_hold_infinity(ops):
     logits, weights = np.array([1.0, np.inf]), np.array([1.0, 0.0])
-    loss, backward = binary_cross_entropy_with_logits(logits, np.zeros(2), position_weights=weights)
+    loss, backward = ops.binary_cross_entropy_with_logits(
+        logits, np.zeros(2), position_weights=weights
+    )
     assert np.isfinite(loss)
     for gradient in backward():
         assert gradient[1] == 0
@@ -276,12 +281,12 @@ def test_an_entry_of_weight_zero_may_hold_infinity():
 
 
 @pytest.mark.parametrize("weight", [-1.0, np.nan, np.inf])
-def test_a_weight_that_is_no_weight_is_an_error(weight):
+def test_a_weight_that_is_no_weight_is_an_error(ops, weight):
     with pytest.raises(ValueError, match="position_weights"):
-        cross_entropy(np.zeros((1, 2)), np.array([0]), position_weights=np.array([weight]))
+        ops.cross_entropy(np.zeros((1, 2)), np.array([0]), position_weights=np.array([weight]))
 
 
-def test_weights_have_the_dtype_of_the_logits():
+def test_weights_have_the_dtype_of_the_logits(ops):
     logits = np.zeros((1, 2), np.float32)
     with pytest.raises(TypeError, match="position_weights has dtype float64"):
-        cross_entropy(logits, np.array([0]), position_weights=np.ones(1))
+        ops.cross_entropy(logits, np.array([0]), position_weights=np.ones(1))

@@ -7,17 +7,24 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attention_from_scratch.ops import gru, lstm, rnn
+from attention_from_scratch import fast
+from attention_from_scratch import ops as plain
+from attention_from_scratch.ops import lstm, rnn
 from attention_from_scratch.verify import check_gradients
 
-LAYERS = {rnn: (1, 1), gru: (3, 1), lstm: (4, 2)}  # gates, states
-layers = pytest.mark.parametrize("op", LAYERS, ids=lambda op: op.__name__)
+SIZES = {"rnn": (1, 1), "gru": (3, 1), "lstm": (4, 2)}  # gates, states
+LAYERS = {
+    f"{which} {name}": getattr(module, name)
+    for which, module in (("plain", plain), ("fast", fast))
+    for name in SIZES
+}
+layers = pytest.mark.parametrize("op", LAYERS.values(), ids=LAYERS)
 
 
 def arrays(op, batch=2, length=5, width=3, size=4, seed=0, dtype=np.float64, bias=True):
     """(params, x, initial)."""
     rng = np.random.default_rng(seed)
-    n_gates, n_states = LAYERS[op]
+    n_gates, n_states = SIZES[op.__name__]
 
     def normal(*shape):
         return (0.7 * rng.standard_normal(shape)).astype(dtype)
@@ -70,9 +77,9 @@ def step_by_hand(op, params, x, h, c):
         def both(k):
             return gate(k, "input", x) + gate(k, "hidden", h)
 
-        if op is rnn:
+        if op.__name__ == "rnn":
             new_h.append(math.tanh(both(0)))
-        elif op is gru:
+        elif op.__name__ == "gru":
             r, z = sigmoid(both(0)), sigmoid(both(1))
             n = math.tanh(gate(2, "input", x) + r * gate(2, "hidden", h))
             new_h.append((1 - z) * n + z * h[unit])
