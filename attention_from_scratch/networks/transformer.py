@@ -302,6 +302,7 @@ def last_state(
         x, _ = BLOCKS[norm](block_params, x, mask=mask, ops=ops, **settings)
         x = only_real(x, real)
     state, _ = BLOCKS[norm](last, x[:, -1:], memory=x, mask=last_mask, ops=ops, **settings)
+    state = only_real(state, np.broadcast_to(real, (*x.shape[:2], 1))[:, -1:])
     output, _ = normalize(params["norm"], state, settings["eps"], ops)
     return output[:, 0]
 

@@ -14,7 +14,7 @@ EPS = 1e-8
 
 
 def pipeline_calls(calls: dict, constant, transpose) -> dict:
-    """The loss of the pipeline; `calls` holds the blocks too, all else as in `transformer_calls`."""
+    """The loss of the pipeline; `calls` has the blocks too, else it is as `transformer_calls`."""
     linear, embedding = calls["linear"], calls["embedding"]
 
     def tensor(array):

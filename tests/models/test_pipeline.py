@@ -446,6 +446,7 @@ def test_attention_weights_are_those_of_the_functions():
         context={"behaviour": np.array([[1, 2, 1, 2]])},
         features=model.features,
         keep=model.item_counts > 0,
+        ops=model.ops,
     )
     assert np.array_equal(weights, expected[:, 0])
     other = model.attention_weights([1, 2, 3, 4], {"behaviour": [2, 1, 2, 1]})
