@@ -1,8 +1,9 @@
 """Whether what was printed is what a page says: words exactly, numbers within a tolerance.
 
 A line of `...` stands for any number of lines. A time ("3.6 s", "1.2 ms", "12 min") may be any
-other. Numbers may differ by one unit of the last digit that the page gives; `within` allows more of
-numbers with a decimal point, `factor` of those in powers of ten (1.1e-15).
+other. Whole numbers must be the same, and so must those with one decimal; others may differ by one
+unit of the last digit that the page gives. `within` allows more of numbers with a decimal point,
+`factor` of those in powers of ten (1.1e-15).
 """
 
 import re
@@ -31,7 +32,7 @@ class Tolerance:
         mantissa, _, exponent = expected.partition("e")
         digits = len(mantissa.partition(".")[2])
         unit = 10.0 ** (int(exponent or 0) - digits)
-        if abs(a - b) <= 1.001 * unit * bool(digits or exponent):
+        if a == b or abs(a - b) <= 1.001 * unit * bool(digits > 1 or exponent):
             return True
         if exponent and self.factor > 1:
             least, most = sorted(max(abs(number), NOTHING) for number in (a, b))

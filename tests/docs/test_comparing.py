@@ -19,6 +19,8 @@ def test_words_count_and_spaces_do_not():
     [
         ("0.200", "0.201", EXACT, True),
         ("0.200", "0.202", EXACT, False),
+        ("0.8", "0.9", EXACT, False),
+        ("0.8", "0.82", Tolerance(within=0.02), True),
         ("12 users", "13 users", EXACT, False),
         ("12 users", "13 users", Tolerance(within=2), False),
         ("0.200", "0.240", Tolerance(within=0.05), True),

@@ -63,7 +63,3 @@ def test_every_page_is_in_the_index_and_can_be_reached_from_the_front():
     for page in PAGES:
         if page.parent == docs:
             assert any(target.partition("#")[0] == name_of(page) for target in front), name_of(page)
-
-
-def test_the_front_page_is_short():
-    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 200

@@ -49,6 +49,23 @@ def sorted_like(rows, made):
     return made if None in order else [made[place] for place in order]
 
 
+def test_minutes_of_a_published_table_are_those_of_a_run():
+    """As "12 min, 2 cores": of a seed that had the cores to itself."""
+    (table,) = (table for page, table in ALL if table.header[-1] == "training and validation")
+    for row in table.rows:
+        (page,) = links(row[0])
+        (runs,) = (
+            runs
+            for runs in tables((ROOT / "docs" / page).read_text(encoding="utf-8"))
+            if runs.header[-1] == "cores"
+        )
+        times = [
+            f"{float(run[3].removesuffix(' s').replace(',', '')) / 60:.0f} min, {run[-1]} cores"
+            for run in runs.rows
+        ]
+        assert row[-1] in times
+
+
 @with_source("numbers of the pages")
 def test_numbers_stand_in_the_pages_that_the_row_names(page, table):
     for row in table.rows:
