@@ -24,7 +24,7 @@ class PointWiseFeedForward(nn.Module):
 
 
 class SASRecModule(nn.Module):
-    """The model of `models/sasrec.py` with norm "pre" or "post".
+    """The network of `networks/sasrec.py` with norm "pre" or "post".
 
     Parameters
     ----------
