@@ -6,7 +6,7 @@ import numpy as np
 
 from attention_from_scratch.interop.keras import recurrent_from_keras, recurrent_to_keras
 from attention_from_scratch.interop.tensors import as_array
-from attention_from_scratch.networks.transformer import init_linear
+from attention_from_scratch.networks.initial import init_linear
 from attention_from_scratch.training import Adam
 from attention_from_scratch.tree import Tree
 

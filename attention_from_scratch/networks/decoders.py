@@ -10,15 +10,9 @@ items ("teacher forcing"), afterwards their own.
 import numpy as np
 
 from attention_from_scratch import ops as plain
+from attention_from_scratch.networks.initial import init_decoder_block, init_linear, init_norm
 from attention_from_scratch.networks.targets import at_targets, catalogue_cross_entropy
-from attention_from_scratch.networks.transformer import (
-    EPS,
-    decoder_block,
-    init_decoder_block,
-    init_linear,
-    init_norm,
-    normalize,
-)
+from attention_from_scratch.networks.transformer import EPS, decoder_block, normalize
 from attention_from_scratch.tree import Tree
 
 

@@ -23,6 +23,7 @@ from attention_from_scratch.networks.decoders import (
     init_decoder,
 )
 from attention_from_scratch.networks.events import embed
+from attention_from_scratch.networks.initial import init_linear
 from attention_from_scratch.networks.item_table import item_table
 from attention_from_scratch.networks.stages import (
     NO_PROJECTIONS,
@@ -33,11 +34,7 @@ from attention_from_scratch.networks.stages import (
     init_attention,
     init_encoder,
 )
-from attention_from_scratch.networks.transformer import (
-    attention_maps_of,
-    causal_settings,
-    init_linear,
-)
+from attention_from_scratch.networks.transformer import attention_maps_of, causal_settings
 from attention_from_scratch.ops.contract import check_same_shape
 from attention_from_scratch.tree import Tree
 

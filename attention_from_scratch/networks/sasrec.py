@@ -10,12 +10,11 @@ import numpy as np
 
 from attention_from_scratch import ops as plain
 from attention_from_scratch.networks.events import embed
+from attention_from_scratch.networks.initial import init_block, init_norm
 from attention_from_scratch.networks.targets import at_targets, catalogue_cross_entropy
 from attention_from_scratch.networks.transformer import (
     attention_maps_of,
     causal_settings,
-    init_block,
-    init_norm,
     last_state,
     transformer_encoder,
 )

@@ -11,11 +11,9 @@ import numpy as np
 from attention_from_scratch import ops as plain
 from attention_from_scratch.arguments import check_integer
 from attention_from_scratch.networks.decoders import HEADS
+from attention_from_scratch.networks.initial import init_block, init_linear, init_norm
 from attention_from_scratch.networks.transformer import (
     causal_settings,
-    init_block,
-    init_linear,
-    init_norm,
     only_real,
     transformer_encoder,
 )

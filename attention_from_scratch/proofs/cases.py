@@ -5,7 +5,7 @@ from itertools import combinations, product
 
 import numpy as np
 
-from attention_from_scratch.networks import pipeline, sasrec, transformer
+from attention_from_scratch.networks import initial, pipeline, sasrec, transformer
 from attention_from_scratch.networks.decoders import STEPS
 from attention_from_scratch.networks.events import embed
 from attention_from_scratch.networks.stages import CHOICES, Stages
@@ -50,7 +50,7 @@ def model_cases(seed: int = 0, dtype: str = "float64", *, dropout: bool = True) 
 def block_case(draw: Draw, norm: str, x) -> Case:
     """One Transformer block."""
     params = draw.noisy(
-        transformer.init_block(draw.rng, 4, output_projection=norm != "paper", dtype=draw.dtype)
+        initial.init_block(draw.rng, 4, output_projection=norm != "paper", dtype=draw.dtype)
     )
     keywords = {"n_heads": 2, "mask": causal_mask(5), "eps": 1e-8}
     return Case(transformer.BLOCKS[norm], (params, x), keywords, "causal, 2 heads")
@@ -94,9 +94,9 @@ def with_dropout(loss):
 def transformer_cases(draw: Draw) -> list[Case]:
     """The stack of blocks, and the block of a decoder."""
     rng, dtype = draw.rng, draw.dtype
-    blocks = [transformer.init_block(rng, 4, output_projection=True, dtype=dtype) for _ in range(2)]
-    stack = draw.noisy({"blocks": blocks, "norm": transformer.init_norm(4, dtype)})
-    block = draw.noisy(transformer.init_decoder_block(rng, 4, dtype=dtype))
+    blocks = [initial.init_block(rng, 4, output_projection=True, dtype=dtype) for _ in range(2)]
+    stack = draw.noisy({"blocks": blocks, "norm": initial.init_norm(4, dtype)})
+    block = draw.noisy(initial.init_decoder_block(rng, 4, dtype=dtype))
     x, said = draw.normal(3, 5, 4), draw.normal(3, 4, 4)
     common = {"n_heads": 2, "eps": 1e-8}
     padded = {"real": (IDS != 0)[..., None], "mask": causal_mask(5) & padding_mask(IDS)}

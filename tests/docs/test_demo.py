@@ -8,9 +8,9 @@ of it, and so may what it recommends after the first two.
 import re
 
 import pytest
+from attention_from_scratch.demo import demo
 
 from attention_from_scratch.data import Shop
-from attention_from_scratch.demo import demo
 from tests.docs.comparing import Tolerance, alike
 from tests.docs.markdown import PAGES, blocks, name_of
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from attention_from_scratch.networks import sasrec, transformer
+from attention_from_scratch.networks import initial, sasrec, transformer
 from attention_from_scratch.ops import causal_mask, padding_mask
 
 EPS = 1e-8
@@ -116,14 +116,14 @@ def test_a_block_is_the_block_of_the_paper(params, norm, ids):
 def test_paper_block_has_no_output_projection_and_pre_norm_block_has_one():
     rng = np.random.default_rng(0)
     for projection in (True, False):
-        block = transformer.init_block(rng, 4, output_projection=projection, dtype="float64")
+        block = initial.init_block(rng, 4, output_projection=projection, dtype="float64")
         assert (block["attention"]["output"] is not None) == projection
 
 
 def test_paper_block_normalises_queries_only():
     """Keys and values see the size of x, queries do not: doubling x doubles what is attended to."""
     rng = np.random.default_rng(0)
-    block = transformer.init_block(rng, 4, output_projection=False, dtype="float64")
+    block = initial.init_block(rng, 4, output_projection=False, dtype="float64")
     block["attention"]["key"]["weight"][:] = 0  # uniform weights, whatever the keys
     x = rng.standard_normal((1, 3, 4))
     x = x - x.mean(axis=-1, keepdims=True)

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from attention_from_scratch.networks import transformer
+from attention_from_scratch.networks import initial, transformer
 from attention_from_scratch.networks.transformer import BLOCKS
 from attention_from_scratch.ops import causal_mask, padding_mask
 from attention_from_scratch.rows import tree_sum
@@ -23,7 +23,7 @@ def noisy(fresh, seed=1):
     return tree_map(lambda leaf: leaf + 0.5 * rng.standard_normal(leaf.shape), fresh)
 
 
-BLOCK = noisy(transformer.init_decoder_block(RNG, DIM, dtype="float64"))
+BLOCK = noisy(initial.init_decoder_block(RNG, DIM, dtype="float64"))
 
 
 def close(found, expected):
@@ -109,10 +109,10 @@ def test_the_gradient_of_a_decoder_block_holds_with_dropout():
 
 def stack_of(norm, n_blocks=2):
     fresh = [
-        transformer.init_block(RNG, DIM, output_projection=norm != "paper", dtype="float64")
+        initial.init_block(RNG, DIM, output_projection=norm != "paper", dtype="float64")
         for _ in range(n_blocks)
     ]
-    return noisy({"blocks": fresh, "norm": transformer.init_norm(DIM, "float64")})
+    return noisy({"blocks": fresh, "norm": initial.init_norm(DIM, "float64")})
 
 
 @pytest.mark.parametrize("norm", BLOCKS)
@@ -168,7 +168,7 @@ def test_the_maps_of_an_encoder_are_the_softmax_of_what_each_norm_compares(norm)
 
 
 def test_fresh_blocks_have_all_their_parts_and_no_two_weights_alike():
-    block = transformer.init_decoder_block(np.random.default_rng(0), DIM, dtype="float32")
+    block = initial.init_decoder_block(np.random.default_rng(0), DIM, dtype="float32")
     parts = {"attention_norm", "attention", "memory_norm", "memory_attention"}
     assert block.keys() == parts | {"feed_forward_norm", "feed_forward"}
     weights = [leaf for path, leaf in tree_leaves(block) if leaf.ndim == 2]
