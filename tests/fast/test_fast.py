@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attention_from_scratch import fast, ops
-from attention_from_scratch import ops as plain
 from attention_from_scratch.fast import blocks, exponential
 from attention_from_scratch.fast import losses as fast_losses
 from attention_from_scratch.fast.dropout import Dropout
@@ -813,8 +812,8 @@ def test_scores_of_the_last_position_alone_are_the_scores(norm, mask_padding, n_
     settings = {"n_heads": 2, "norm": norm, "mask_padding": mask_padding, "count_from": count_from}
     hidden, _ = sasrec.encode(params, ids, **settings)
     expected = hidden[:, -1] @ params["items"].T
-    for ops in (plain, fast):
-        found = sasrec.next_item_scores(params, ids, ops=ops, **settings)
+    for which in (ops, fast):
+        found = sasrec.next_item_scores(params, ids, ops=which, **settings)
         np.testing.assert_allclose(found[:, 1:], expected[:, 1:], rtol=0, atol=1e-14)
         assert np.all(found[:, 0] == -np.inf)
 
