@@ -1,12 +1,21 @@
-"""The mathematics as the machine wants it: the ops by the same names, with the same contract.
+"""The mathematics as the machine wants it: a drop-in for `ops`.
 
     from attention_from_scratch import fast, ops
 
     loss, backward = sasrec.catalogue_loss(params, ids, targets, n_heads=1, ops=fast)
 
-What is here is held against its plain form in `ops`, forward and backward, to float rounding; what
-has no faster form is that of `ops`. Read after it: masks, attention, losses, dropout, and then the
-small ones. What each of them saves is measured by `python -m benchmarks.speed`.
+Every op of `ops` is here, by the same name and with the same signature; it takes what that op
+takes, raises what that op raises, and gives what that op gives, to rounding. What has no faster
+form is that of `ops` itself. Two things differ:
+
+- Dropout that is drawn (`rng`) is drawn otherwise, from bytes, at the multiple of 1/256 that is
+  nearest to the rate. Dropout that is given (`keep`) is the same.
+- `causal_mask`, `local_mask` and `padding_mask` return a `Mask`, which is told instead of written
+  out. It stands wherever an array of booleans does, in the ops of both modules, combines with one
+  by `&`, and becomes one by `np.asarray`.
+
+Read after the plain ops: masks, blocks and attention, losses, dropout, and then the small ones.
+What each of them saves is measured by `python -m benchmarks.speed`.
 """
 
 from attention_from_scratch.fast.activations import relu

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from attention_from_scratch.ops.contract import check_d_output, check_floats, check_mask
+from attention_from_scratch.ops.contract import Backward, check_d_output, check_floats, check_mask
 
 
 class Dropout:
@@ -16,7 +16,13 @@ class Dropout:
     False if nothing is to be dropped.
     """
 
-    def __init__(self, p, rng, keep, dtype):
+    def __init__(
+        self,
+        p: float,
+        rng: np.random.Generator | None,
+        keep: np.ndarray | None,
+        dtype: np.typing.DTypeLike,
+    ):
         if not 0 <= p < 1:
             raise ValueError(f"p was {p}, but must be at least 0 and below 1")
         self.keep, self.dtype = keep, np.dtype(dtype)
@@ -25,10 +31,10 @@ class Dropout:
         share = 1 - (p if keep is not None else self.least / 256)
         self.scale = self.dtype.type(1 / share if self else 1)
 
-    def __bool__(self):
+    def __bool__(self) -> bool:
         return self.keep is not None or self.seed is not None
 
-    def kept(self, where, shape: tuple[int, ...], part: int) -> np.ndarray:
+    def kept(self, where: tuple, shape: tuple[int, ...], part: int) -> np.ndarray:
         """0 or 1 for each entry of the part with this number and shape.
 
         `where` is its place in the whole, if the mask was given.
@@ -41,8 +47,18 @@ class Dropout:
         return (draws.reshape(shape) >= self.least).astype(self.dtype)
 
 
-def dropout(x, *, p, rng=None, keep=None):
-    """As `ops.dropout`, but that p is rounded to a multiple of 1 / 256: see `Dropout`."""
+def dropout(
+    x: np.ndarray,
+    *,
+    p: float,
+    rng: np.random.Generator | None = None,
+    keep: np.ndarray | None = None,
+) -> tuple[np.ndarray, Backward]:
+    """Zero each entry with probability p, on the word of one random byte instead of a float.
+
+    Parameters and returns are those of `ops.dropout`, but that p is rounded to a multiple of 1/256
+    (see `Dropout`) where rng draws. With `keep` nothing differs.
+    """
     check_floats(x=x)
     check_mask("keep", keep, x.shape)
     drops = Dropout(p, rng, keep, x.dtype)

@@ -3,12 +3,17 @@
 import numpy as np
 
 from attention_from_scratch.fast.linear import sum_of_rows
-from attention_from_scratch.ops.contract import check_d_output
+from attention_from_scratch.ops.contract import Backward, check_d_output
 from attention_from_scratch.ops.embedding import check_table
 
 
-def embedding(ids, weight, *, padding_id=0):
-    """As `ops.embedding`; the gradient of an item's row is a sum of `sums_by_id`."""
+def embedding(
+    ids: np.ndarray, weight: np.ndarray, *, padding_id: int | None = 0
+) -> tuple[np.ndarray, Backward]:
+    """weight[ids], whose gradient adds up the rows of all items at once, not entry by entry.
+
+    Parameters and returns are those of `ops.embedding`; see `sums_by_id` for the sums.
+    """
     ids = check_table(ids, weight, padding_id)
     output = weight.take(ids, axis=0)
     if padding_id is not None:
@@ -27,7 +32,9 @@ def embedding(ids, weight, *, padding_id=0):
     return output, backward
 
 
-def sums_by_id(ids, rows, *, left_out=None, rounds=32):
+def sums_by_id(
+    ids: np.ndarray, rows: np.ndarray, *, left_out: int | None = None, rounds: int = 32
+) -> tuple[np.ndarray, np.ndarray]:
     """The distinct ids but `left_out`, and the sum of the rows of each.
 
     ids (N,), rows (N, D) -> (n,), (n, D)

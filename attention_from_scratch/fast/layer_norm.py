@@ -3,15 +3,18 @@
 import numpy as np
 
 from attention_from_scratch.fast.linear import by_row, sum_of_rows
-from attention_from_scratch.ops.contract import check_d_output
+from attention_from_scratch.ops.contract import Backward, check_d_output
 from attention_from_scratch.ops.layer_norm import check_features
 
 
-def layer_norm(x, weight, bias, *, eps=1e-5):
-    """As `ops.layer_norm`, with the same formulas.
+def layer_norm(
+    x: np.ndarray, weight: np.ndarray | None, bias: np.ndarray | None, *, eps: float = 1e-5
+) -> tuple[np.ndarray, Backward]:
+    """(x - mean) / deviation * weight + bias, with every mean as a product of matrices.
 
-    The gradient of the weight and the mean of d_z * z, where d_z = d_y * weight, are sums over the
-    same products d_y * z: down, and across with the weight.
+    Parameters and returns are those of `ops.layer_norm`, and so are the formulas. The gradient of
+    the weight and the mean of d_z * z, where d_z = d_y * weight, are sums over the same products
+    d_y * z: down, and across with the weight.
     """
     check_features(x, weight, bias)
     width, eps = x.shape[-1], float(eps)

@@ -19,15 +19,16 @@ def linear(
     `ops.linear`.
     """
     check_map(x, weight, bias)
-    rows = x.reshape(-1, len(weight))
+    n_rows, (n_in, n_out) = math.prod(x.shape[:-1]), weight.shape
+    rows = x.reshape(n_rows, n_in)
     output = rows @ weight
     if bias is not None:
         by_row(np.add, output, bias, out=output)
-    output = output.reshape(*x.shape[:-1], weight.shape[1])
+    output = output.reshape(*x.shape[:-1], n_out)
 
     def backward(d_output):
         check_d_output(d_output, output)
-        d_rows = d_output.reshape(-1, weight.shape[1])
+        d_rows = d_output.reshape(n_rows, n_out)
         d_x = (d_rows @ weight.T).reshape(x.shape)
         return d_x, rows.T @ d_rows, None if bias is None else sum_of_rows(d_rows)
 

@@ -3,15 +3,29 @@
 import numpy as np
 
 from attention_from_scratch.fast.exponential import moderate
-from attention_from_scratch.ops.contract import check_d_output, check_ids, check_same_shape
+from attention_from_scratch.ops.contract import (
+    Backward,
+    check_d_output,
+    check_ids,
+    check_same_shape,
+)
 from attention_from_scratch.ops.linear import check_map
 from attention_from_scratch.ops.losses import reduction_weights
 
 CHUNK = 256  # rows; so many rows of logits stay in the cache, for catalogues of some thousands
 
 
-def linear_cross_entropy(x, weight, targets, *, position_weights=None, reduction="mean"):
-    """As `ops.linear_cross_entropy`: forward and backward in one sweep over chunks of rows.
+def linear_cross_entropy(
+    x: np.ndarray,
+    weight: np.ndarray,
+    targets: np.ndarray,
+    *,
+    position_weights: np.ndarray | None = None,
+    reduction: str = "mean",
+) -> tuple[np.floating, Backward]:
+    """-log softmax(x @ weight)[target], forward and backward in one sweep over chunks of rows.
+
+    Parameters and returns are those of `ops.linear_cross_entropy`.
 
     The N x V logits are the largest array of a training step, and all that is wanted of them is a
     number a row and two products. A chunk's are made, turned into p - q, and multiplied out before
@@ -27,13 +41,13 @@ def linear_cross_entropy(x, weight, targets, *, position_weights=None, reduction
     check_map(x, weight, None)
     targets = np.asarray(targets)
     check_same_shape("targets", targets, x.shape[:-1])
-    check_ids("targets", targets, weight.shape[1], f"weight has {weight.shape[1]} columns")
+    check_ids("targets", targets, weight.shape[1], f"logits have {weight.shape[1]} classes")
     counted = reduction_weights(np.ones(targets.shape, bool), position_weights, reduction, x)
     counts = np.flatnonzero(counted)  # what does not count may be infinite
     rows, at = x.reshape(-1, x.shape[-1])[counts], targets.reshape(-1)[counts]
     share = counted.reshape(-1, 1)[counts]
     by_item, ones = np.ascontiguousarray(weight.T), np.ones((weight.shape[1], 1), x.dtype)
-    shifted = not moderate(rows, by_item)
+    shifted = len(by_item) == 1 or not moderate(rows, by_item)  # of one item the loss is exactly 0
     loss, d_rows, d_by_item = x.dtype.type(0), np.empty_like(rows), np.zeros_like(by_item)
     for start in range(0, len(rows), CHUNK):
         chunk = slice(start, start + CHUNK)

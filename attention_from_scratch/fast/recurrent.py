@@ -28,17 +28,37 @@ from typing import NamedTuple
 import numpy as np
 
 from attention_from_scratch import ops as plain
-from attention_from_scratch.ops.contract import check_d_output
+from attention_from_scratch.ops.contract import Backward, Params, check_d_output
 from attention_from_scratch.ops.recurrent import check_sequence
 
 
-def lstm(params, x, initial=None, *, mask=None, last=False):
-    """As `ops.lstm`."""
+def lstm(
+    params: Params,
+    x: np.ndarray,
+    initial: np.ndarray | None = None,
+    *,
+    mask: np.ndarray | None = None,
+    last: bool = False,
+) -> tuple[np.ndarray, Backward]:
+    """Long short-term memory with one product a step, of [x_t | h_{t-1} | 1] and all weights.
+
+    Parameters and returns are those of `ops.lstm`.
+    """
     return through_time(LSTM, params, x, initial, mask, last)
 
 
-def gru(params, x, initial=None, *, mask=None, last=False):
-    """As `ops.gru`."""
+def gru(
+    params: Params,
+    x: np.ndarray,
+    initial: np.ndarray | None = None,
+    *,
+    mask: np.ndarray | None = None,
+    last: bool = False,
+) -> tuple[np.ndarray, Backward]:
+    """A gated recurrent unit with one product a step, of [x_t | h_{t-1} | 1] and all weights.
+
+    Parameters and returns are those of `ops.gru`.
+    """
     return through_time(GRU, params, x, initial, mask, last)
 
 
@@ -56,6 +76,7 @@ def through_time(cell, params, x, initial, mask, last):
     """Run a cell along a sequence; backpropagation through time."""
     check_sequence(params, x, initial, mask, len(cell.places["input"]), cell.n_states)
     batch, length, width = x.shape
+    mask = None if mask is None else np.broadcast_to(mask, (batch, length))
     size = len(params["hidden"]["weight"])
     parts = {"input": slice(width), "hidden": slice(width, -1)}  # rows of M; the last is the biases
     matrix = stacked(params, parts, cell.places, width + size + 1, size)

@@ -5,11 +5,14 @@ NumPy's random numbers change nothing.
 """
 
 import importlib.util
+import inspect
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from attention_from_scratch import fast
+from attention_from_scratch import ops as plain
 from attention_from_scratch.tree import rebuild, tree_leaves
 
 GOLDEN = Path(__file__).parent.parent / "golden"
@@ -31,16 +34,26 @@ def part(arrays, prefix):
     return {key.removeprefix(prefix): a for key, a in arrays.items() if key.startswith(prefix)}
 
 
-def ours(name):
+def ours(name, ops=plain):
+    """The case as it is, or of the fast ops: the op there, or the network on them."""
     case = CASES[name]
     inputs = rebuild(case.inputs, part(INPUTS, f"{name}/inputs."))
-    return case.op(*inputs, **case.keywords | part(INPUTS, f"{name}/keywords."))
+    keywords = case.keywords | part(INPUTS, f"{name}/keywords.")
+    if getattr(plain, case.op.__name__, None) is case.op:
+        return getattr(ops, case.op.__name__)(*inputs, **keywords)
+    return case.op(*inputs, **keywords, **({"ops": ops} if takes_ops(case.op) else {}))
 
 
+def takes_ops(network):
+    """Whether it can be told on which ops to run, by name or through its **settings."""
+    return not {"ops", "settings"}.isdisjoint(inspect.signature(network).parameters)
+
+
+@pytest.mark.parametrize("ops", [plain, fast], ids=["plain", "fast"])
 @pytest.mark.parametrize(("framework", "name"), ROWS)
-def test_output_and_gradients_are_the_frameworks(framework, name):
+def test_output_and_gradients_are_the_frameworks(framework, name, ops):
     values = VALUES[framework]
-    output, backward = ours(name)
+    output, backward = ours(name, ops)
     gradients = backward(INPUTS[f"{name}/d_output"])
     gradients = gradients if isinstance(gradients, tuple) else (gradients,)
 
