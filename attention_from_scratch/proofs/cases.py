@@ -10,30 +10,14 @@ from attention_from_scratch.networks.decoders import STEPS
 from attention_from_scratch.networks.events import embed
 from attention_from_scratch.networks.stages import CHOICES, Stages
 from attention_from_scratch.ops import causal_mask, padding_mask
-from attention_from_scratch.tree import tree_map
+from attention_from_scratch.tree import Tree, tree_map
 from attention_from_scratch.verify import Case
+from attention_from_scratch.verify.cases import Draw
 
 IDS = np.array([[0, 0, 3, 1, 5], [2, 4, 4, 1, 6], [0, 1, 2, 3, 2]])
 TARGETS = np.array([[0, 0, 1, 5, 2], [4, 4, 1, 6, 3], [0, 2, 0, 2, 1]])  # after each event
 NEXT = np.array([[2, 7, 0], [3, 0, 1], [1, 2, 5]])  # after the last
 GENRES = np.cos(np.arange(24.0)).reshape(8, 3)  # of items: any numbers
-
-
-class Draw:
-    """Random arrays of one dtype, and parameters away from where a model starts."""
-
-    def __init__(self, seed: int, dtype: str):
-        self.rng, self.dtype = np.random.default_rng(seed), dtype
-
-    def normal(self, *shape):
-        """Standard normal numbers."""
-        return self.rng.standard_normal(shape).astype(self.dtype)
-
-    def noisy(self, params, scale=0.5):
-        """Away from the zeros and ones that a model starts from."""
-        return tree_map(
-            lambda a: (a + scale * self.rng.standard_normal(a.shape)).astype(self.dtype), params
-        )
 
 
 def model_cases(seed: int = 0, dtype: str = "float64", *, dropout: bool = True) -> list[Case]:
@@ -47,10 +31,18 @@ def model_cases(seed: int = 0, dtype: str = "float64", *, dropout: bool = True) 
     return cases + transformer_cases(draw) + pipeline_cases(draw)
 
 
+def noisy(draw: Draw, params: Tree) -> Tree:
+    """Move parameters away from the zeros and ones that a model starts from."""
+    return tree_map(
+        lambda a: (a + 0.5 * draw.rng.standard_normal(a.shape)).astype(draw.dtype), params
+    )
+
+
 def block_case(draw: Draw, norm: str, x) -> Case:
     """One Transformer block."""
-    params = draw.noisy(
-        initial.init_block(draw.rng, 4, output_projection=norm != "paper", dtype=draw.dtype)
+    params = noisy(
+        draw,
+        initial.init_block(draw.rng, 4, output_projection=norm != "paper", dtype=draw.dtype),
     )
     keywords = {"n_heads": 2, "mask": causal_mask(5), "eps": 1e-8}
     return Case(transformer.BLOCKS[norm], (params, x), keywords, "causal, 2 heads")
@@ -59,8 +51,9 @@ def block_case(draw: Draw, norm: str, x) -> Case:
 def sasrec_cases(draw: Draw, norm: str, negatives, dropout: bool) -> list[Case]:
     """SASRec's embedding and its losses."""
     rng, dtype = draw.rng, draw.dtype
-    params = draw.noisy(
-        sasrec.init_params(rng, n_items=7, max_len=6, dim=4, n_blocks=2, norm=norm, dtype=dtype)
+    params = noisy(
+        draw,
+        sasrec.init_params(rng, n_items=7, max_len=6, dim=4, n_blocks=2, norm=norm, dtype=dtype),
     )
     tables = {name: params[name] for name in ("items", "positions")}
     cases = [Case(embed, (tables, IDS), {"scale": 2.0}, "padding", "sasrec.embed")]
@@ -95,8 +88,8 @@ def transformer_cases(draw: Draw) -> list[Case]:
     """The stack of blocks, and the block of a decoder."""
     rng, dtype = draw.rng, draw.dtype
     blocks = [initial.init_block(rng, 4, output_projection=True, dtype=dtype) for _ in range(2)]
-    stack = draw.noisy({"blocks": blocks, "norm": initial.init_norm(4, dtype)})
-    block = draw.noisy(initial.init_decoder_block(rng, 4, dtype=dtype))
+    stack = noisy(draw, {"blocks": blocks, "norm": initial.init_norm(4, dtype)})
+    block = noisy(draw, initial.init_decoder_block(rng, 4, dtype=dtype))
     x, said = draw.normal(3, 5, 4), draw.normal(3, 4, 4)
     common = {"n_heads": 2, "eps": 1e-8}
     padded = {"real": (IDS != 0)[..., None], "mask": causal_mask(5) & padding_mask(IDS)}
@@ -133,7 +126,7 @@ def pipeline_case(draw: Draw, stages: Stages) -> Case:
         "keep": np.arange(8) != 3,
     }
     note = ", ".join((stages.encoder, stages.attention, stages.aggregation, stages.decoder))
-    inputs = (draw.noisy(params), IDS, targets)
+    inputs = (noisy(draw, params), IDS, targets)
     # Many large models of one kind: two directions see all entries of a parameter at once.
     name, along = "pipeline.next_item_loss", 2
     return Case(pipeline.next_item_loss, inputs, settings, note, name, projections=along)
