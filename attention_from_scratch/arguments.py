@@ -10,43 +10,24 @@ import numpy as np
 DTYPES = ("float32", "float64")
 
 
+# --- one value
+
+
 def check_integer(name: str, value: int, least: int) -> int:
-    """`value` as an int, if it is an integer from `least` on (a boolean is none)."""
+    """Return the value as an int, if it is an integer from `least` on (a boolean is none)."""
     if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
         raise ValueError(f"{name} was {value!r}, but must be an integer from {least} on")
     return int(value)
 
 
 def check_positive(name: str, value: float) -> None:
-    """Raise unless `value` is a finite number above 0."""
+    """Raise unless the value is a finite number above 0."""
     if not (isinstance(value, Real) and 0 < value < math.inf):
         raise ValueError(f"{name} was {value!r}, but must be finite and above 0")
 
 
-def check_number(name: str, value: float, *, above_0: bool) -> float:
-    """`value` as a float, if it is finite and above 0, or at least 0."""
-    if above_0:
-        check_positive(name, value)
-    elif not (isinstance(value, Real) and 0 <= value < math.inf):
-        raise ValueError(f"{name} was {value!r}, but must be finite and at least 0")
-    return float(value)
-
-
-def check_choice(name: str, value: str, allowed: Sequence[str]) -> str:
-    """`value`, if it is one of the words allowed."""
-    if value not in allowed:
-        raise ValueError(f"{name} was {value!r}, but must be one of {', '.join(allowed)}")
-    return value
-
-
-def check_heads(n_heads: int, width: int) -> None:
-    """Raise unless so many heads divide the width."""
-    if width % n_heads:
-        raise ValueError(f"n_heads was {n_heads}, but must divide dim, which is {width}")
-
-
 def check_share(name: str, value: float, *, with_0: bool = True, with_1: bool = False) -> float:
-    """`value` as a float, if it is between 0 and 1, or is one of the two that is allowed."""
+    """Return the value as a float, if it is between 0 and 1, or one of these where that may be."""
     inside = isinstance(value, Real) and 0 <= value <= 1
     if not inside or (value == 0 and not with_0) or (value == 1 and not with_1):
         least, most = "at least 0" if with_0 else "above 0", "at most 1" if with_1 else "below 1"
@@ -54,8 +35,15 @@ def check_share(name: str, value: float, *, with_0: bool = True, with_1: bool = 
     return float(value)
 
 
+def check_choice(name: str, value: str, allowed: Sequence[str]) -> str:
+    """Return the value, if it is one of the words that are allowed."""
+    if value not in allowed:
+        raise ValueError(f"{name} was {value!r}, but must be one of {', '.join(allowed)}")
+    return value
+
+
 def check_dtype(dtype) -> str:
-    """The name of a float dtype."""
+    """Return the name of the dtype, if it is one of `DTYPES` or what NumPy takes for one."""
     name = dtype
     if dtype is not None:  # which NumPy would take for float64
         with contextlib.suppress(TypeError):
@@ -65,146 +53,150 @@ def check_dtype(dtype) -> str:
     return name
 
 
-def check_kinds(context) -> dict[str, int]:
-    """The names of what is known of an event, each with its number of kinds."""
-    return {
-        name: check_integer(f"context[{name!r}]", kinds, 1)
-        for name, kinds in check_names("context", context, "a number of kinds").items()
-    }
+def check_names(name: str, mapping: Mapping | None, values: str) -> dict:
+    """Return the mapping as a dict, if all its keys are words; None is an empty one.
 
-
-def check_names(what: str, mapping, values: str) -> dict:
-    """The mapping as a dict, if each name is a word; empty for None."""
+    Parameters
+    ----------
+    name : str
+        What the argument is called.
+    mapping : mapping from str, or None
+    values : str
+        What the mapping leads to, for the error: "matrices".
+    """
     mapping = {} if mapping is None else mapping
     if not isinstance(mapping, Mapping):
-        raise ValueError(
-            f"{what} was a {type(mapping).__name__}, but must be a mapping from names to {values}"
-        )
-    for name in mapping:
-        if not isinstance(name, str) or not name.isidentifier():
-            raise ValueError(f"{what} has the name {name!r}, but a name must be a word")
+        kind = type(mapping).__name__
+        raise ValueError(f"{name} was a {kind}, but must be a mapping from names to {values}")
+    for key in mapping:
+        if not isinstance(key, str) or not key.isidentifier():
+            raise ValueError(f"{name} has the name {key!r}, but a name must be a word")
     return dict(mapping)
 
 
-def check_users(what: str, values, n_users: int) -> None:
-    """Raise unless there is one entry a user."""
-    if not isinstance(values, Sized):
-        raise ValueError(f"{what} was {values!r}, but must be one sequence per user")
-    if len(values) != n_users:
-        raise ValueError(f"{what} is of {len(values)} users, but there are {n_users}")
+# --- one row for each user
 
 
-def check_validation(validation, n_users: int, n_items: int) -> np.ndarray:
-    """The targets as an array, if there is one for each user, an item or 0, and not only zeros."""
-    targets = np.asarray(validation)
-    if targets.ndim != 1 or targets.dtype.kind not in "iu":
-        raise ValueError(
-            f"validation is {targets.dtype} of shape {targets.shape}, but must be (users,) integers"
-        )
-    if len(targets) != n_users:
-        raise ValueError(f"validation has {len(targets)} targets, but there are {n_users} users")
-    wrong = targets[(targets < 0) | (targets > n_items)]
-    if wrong.size:
-        raise ValueError(
-            f"validation holds item {wrong[0]}, but the catalogue has items 1..{n_items} (0: none)"
-        )
-    if not targets.any():
-        raise ValueError("validation holds only zeros, but must have a target for some user")
-    return targets
+def check_per_event(
+    name: str, rows: Sequence, histories: Sequence, users: Sequence[str] | None = None
+) -> list[np.ndarray]:
+    """Return the rows as arrays, if there is one for each user, with an entry for each event.
+
+    Parameters
+    ----------
+    name : str
+        What the argument is called.
+    rows : sequence of (length,) arrays, one for each user
+    histories : sequence of (length,) arrays, one for each user
+        The events.
+    users : sequence of str, optional
+        The labels by which errors call the users. None: errors call them by their numbers.
+
+    Raises
+    ------
+    ValueError
+        If there is another number of users, or of entries for one of them.
+    """
+    if not isinstance(rows, Sized):
+        raise ValueError(f"{name} was {rows!r}, but must be one sequence per user")
+    if len(rows) != len(histories):
+        raise ValueError(f"{name} was of {len(rows)} users, but must be of {len(histories)}")
+    rows = [np.asarray(row) for row in rows]
+    for user, (row, history) in enumerate(zip(rows, histories, strict=True)):
+        if row.shape != np.shape(history):
+            raise ValueError(
+                f"{row_of(name, user, users)} was of shape {row.shape}, but must be of "
+                f"{np.shape(history)}, one entry for each event"
+            )
+    return rows
 
 
-def check_context(context, kinds: dict[str, int], histories) -> dict[str, list[np.ndarray]]:
-    """The columns as arrays, if they are those that the model was made for, one entry an event."""
+def check_ids(
+    name: str, rows: Sequence, least: int, largest: int, users: Sequence[str] | None = None
+) -> list[np.ndarray]:
+    """Return the rows as int64 arrays, if all that they hold is integers in least..largest.
+
+    Parameters
+    ----------
+    name : str
+        What the argument is called.
+    rows : sequence of (length,) arrays, one for each user
+    least, largest : int
+        Both may be held.
+    users : sequence of str, optional
+        The labels by which errors call the users. None: errors call them by their numbers.
+
+    Raises
+    ------
+    TypeError
+        If a row that is not empty is of another dtype.
+    ValueError
+        If a row has not one axis, or holds an integer outside the range.
+    """
+    rows = [np.asarray(row) for row in rows]
+    for user, row in enumerate(rows):
+        if row.ndim != 1:
+            raise ValueError(
+                f"{row_of(name, user, users)} was of shape {row.shape}, but must have one axis"
+            )
+        if row.size and row.dtype.kind not in "iu":
+            raise TypeError(
+                f"{row_of(name, user, users)} was of {row.dtype}, but must be of integers"
+            )
+        wrong = row[(row < least) | (row > largest)]
+        if wrong.size:
+            raise ValueError(
+                f"{row_of(name, user, users)} holds {wrong[0]}, but may hold {least}..{largest}"
+            )
+    return [row.astype(np.int64, copy=False) for row in rows]
+
+
+def check_histories(histories: Sequence, n_items: int) -> list[np.ndarray]:
+    """Return copies of the histories as int64 arrays, if their items are of the catalogue 1..V."""
+    return [row.copy() for row in check_ids("histories", histories, 1, n_items)]
+
+
+def check_context(
+    context: Mapping | None, kinds: Mapping[str, int], histories: Sequence[np.ndarray]
+) -> dict[str, list[np.ndarray]]:
+    """Return what is known of the events as int64 arrays, if it is what the model was made for.
+
+    Parameters
+    ----------
+    context : mapping from name to a sequence of (length,) arrays, one for each user; or None
+    kinds : mapping from name to int
+        What the model was made for: each entry of ``context[name]`` is in 0..kinds[name].
+    histories : sequence of (length,) arrays, one for each user
+
+    Raises
+    ------
+    TypeError
+        If a row holds anything but integers.
+    ValueError
+        If the names are others, the shapes are not those of the histories, or an entry is outside
+        its range.
+    """
     context = check_names("context", context, "one sequence per user")
     if context.keys() != kinds.keys():
         raise ValueError(
             f"context has {sorted(context) or 'nothing'}, but the model was made for "
             f"{sorted(kinds) or 'none'}"
         )
-    return {
-        name: check_column(f"context[{name!r}]", context[name], kind, histories)
-        for name, kind in kinds.items()
-    }
-
-
-def check_column(name: str, column, kinds: int, histories) -> list[np.ndarray]:
-    """One array of integers in 0..kinds a user, as long as the user's history."""
-    check_users(name, column, len(histories))
-    arrays = [np.asarray(values) for values in column]
-    for user, (values, history) in enumerate(zip(arrays, histories, strict=True)):
-        if values.shape != history.shape:
-            raise ValueError(
-                f"{name} of user {user} has shape {values.shape}, but the history {history.shape}"
-            )
-        if values.size and values.dtype.kind not in "iu":
-            raise TypeError(f"{name} of user {user} has dtype {values.dtype}, but must be integers")
-        wrong = values[(values < 0) | (values > kinds)]
-        if wrong.size:
-            raise ValueError(f"{name} of user {user} holds {wrong[0]}, but may hold 0..{kinds}")
-    return [values.astype(np.int64, copy=False) for values in arrays]
-
-
-def check_wanted(wanted, histories) -> list[np.ndarray] | None:
-    """One array of booleans a user, as long as the user's history; or None."""
-    if wanted is None:
-        return None
-    check_users("wanted", wanted, len(histories))
-    arrays = [np.asarray(values) for values in wanted]
-    for user, (values, history) in enumerate(zip(arrays, histories, strict=True)):
-        if values.shape != history.shape or (values.size and values.dtype != bool):
-            raise ValueError(
-                f"wanted of user {user} is {values.dtype} of shape {values.shape}, "
-                f"but must be bool of shape {history.shape}"
-            )
-    if not any(values[1:].any() for values in arrays):
-        raise ValueError("wanted holds no event after a first one: there is nothing to learn")
-    return [values.astype(bool, copy=False) for values in arrays]
-
-
-def check_histories(histories: Sequence, n_items: int) -> list[np.ndarray]:
-    """Histories as int64 arrays; an item outside 1..n_items is an error that names it."""
-    checked = []
-    for index, history in enumerate(histories):
-        array = np.asarray(history)
-        if array.ndim != 1:
-            raise ValueError(f"history {index} has shape {array.shape}, but must be a list of ids")
-        if array.size and not np.issubdtype(array.dtype, np.integer):
-            raise TypeError(f"history {index} has dtype {array.dtype}, but must hold integers")
-        wrong = array[(array < 1) | (array > n_items)]
-        if wrong.size:
-            raise ValueError(
-                f"history {index} holds item {wrong[0]}, but the catalogue has items 1..{n_items}"
-            )
-        checked.append(array.astype(np.int64))
-    return checked
-
-
-def check_features(features: Mapping | None, n_items: int, dtype: str) -> dict[str, np.ndarray]:
-    """Feature matrices as arrays of the model's dtype; what is not known (NaN) becomes zeros.
-
-    Raises
-    ------
-    ValueError
-        If a matrix has not a row for every item and one for padding, or holds an infinity.
-    """
     checked = {}
-    for name, matrix in check_names("features", features, "matrices").items():
-        try:
-            matrix = np.asarray(matrix, dtype)
-        except (TypeError, ValueError):
-            raise ValueError(f"features[{name!r}] is no matrix of numbers") from None
-        if matrix.ndim != 2 or not matrix.shape[1]:
-            raise ValueError(
-                f"features[{name!r}] has shape {matrix.shape}, but must be ({n_items + 1}, width)"
-            )
-        if len(matrix) != n_items + 1:
-            raise ValueError(
-                f"features[{name!r}] has {len(matrix)} rows, but the catalogue needs {n_items + 1} "
-                "(row 0 is padding)"
-            )
-        if np.isinf(matrix).any():
-            raise ValueError(f"features[{name!r}] holds an infinity; what is not known is NaN")
-        missing = np.isnan(matrix).any(axis=1)
-        missing[0] = True
-        checked[name] = np.where(missing[:, None], 0, matrix)
+    for key, n_kinds in kinds.items():
+        name = f"context[{key!r}]"
+        checked[key] = check_ids(name, check_per_event(name, context[key], histories), 0, n_kinds)
     return checked
+
+
+# --- how errors call things
+
+
+def row_of(name: str, user: int, users: Sequence[str] | None = None) -> str:
+    """Name the row of a user, by the user's label where there are labels: "times of user 'u1'"."""
+    return f"{name} of user {user if users is None else quote(users[user])}"
+
+
+def quote(text: str) -> str:
+    """Put a text from a file in quotes, at most 80 characters of it."""
+    return repr(text if len(text) <= 80 else text[:79] + "…")

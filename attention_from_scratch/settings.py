@@ -9,17 +9,20 @@ the command line, and what is saved. So an option is written down once.
 """
 
 import inspect
+import math
 import textwrap
 from collections.abc import Callable
 from dataclasses import MISSING, asdict, dataclass, field, fields
+from numbers import Real
 from typing import Any
 
 from attention_from_scratch.arguments import (
+    DTYPES,
     check_choice,
     check_dtype,
     check_integer,
-    check_kinds,
-    check_number,
+    check_names,
+    check_positive,
     check_share,
 )
 
@@ -48,7 +51,11 @@ class Number:
 
     def check(self, name: str, value) -> float:
         """The value as a float."""
-        return check_number(name, value, above_0=self.above_0)
+        if self.above_0:
+            check_positive(name, value)
+        elif not (isinstance(value, Real) and 0 <= value < math.inf):
+            raise ValueError(f"{name} was {value!r}, but must be finite and at least 0")
+        return float(value)
 
     def __str__(self):
         return "float above 0" if self.above_0 else "float, at least 0"
@@ -98,7 +105,7 @@ class Flag:
 class Dtype:
     """The name of a float dtype."""
 
-    words = ("float32", "float64")
+    words = DTYPES
 
     def check(self, name: str, value) -> str:
         """The name, also of what NumPy takes for the dtype itself."""
@@ -113,7 +120,10 @@ class Kinds:
 
     def check(self, name: str, value) -> dict[str, int]:
         """The mapping as a dict; empty for None."""
-        return check_kinds(value)
+        return {
+            key: check_integer(f"{name}[{key!r}]", kinds, 1)
+            for key, kinds in check_names(name, value, "a number of kinds").items()
+        }
 
     def __str__(self):
         return "mapping from name to int"

@@ -1,9 +1,10 @@
 """How long ago was the event before? Gaps of time as a few kinds, each twice the one before."""
 
 from collections.abc import Sequence
-from numbers import Integral
 
 import numpy as np
+
+from attention_from_scratch.arguments import check_integer, check_positive
 
 
 def gap_borders(n_kinds: int, unit: float) -> np.ndarray:
@@ -18,10 +19,8 @@ def gap_borders(n_kinds: int, unit: float) -> np.ndarray:
     unit : float
         The first border, in the unit of the times: 1 / 60 for a minute where they are in hours.
     """
-    if not isinstance(n_kinds, Integral) or isinstance(n_kinds, bool) or n_kinds < 2:
-        raise ValueError(f"n_kinds was {n_kinds!r}, but must be an integer from 2 on")
-    if not 0 < unit < np.inf:
-        raise ValueError(f"unit was {unit!r}, but must be finite and above 0")
+    check_integer("n_kinds", n_kinds, 2)
+    check_positive("unit", unit)
     return unit * 2.0 ** np.arange(n_kinds - 1)
 
 
@@ -34,7 +33,7 @@ def time_gaps(times: Sequence[np.ndarray], n_kinds: int, unit: float) -> list[np
     ----------
     times : sequence of (length,) float arrays, one per user, oldest first
     n_kinds, unit : int, float
-        As in `gap_borders`.
+        How many kinds there are, and the border between kinds 1 and 2, in the unit of the times.
 
     Returns
     -------

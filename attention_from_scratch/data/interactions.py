@@ -7,6 +7,8 @@ from functools import cached_property
 
 import numpy as np
 
+from attention_from_scratch.arguments import check_ids, check_per_event, quote
+
 MISSING = {"None", "nan", "NaT", "<NA>"}  # what str makes of a value that is not there
 
 
@@ -52,7 +54,7 @@ class Interactions:
             raise ValueError(f"items begins with {self.items[:1]}, but id 0 is padding: ''")
         if self.titles is not None and len(self.titles) != len(self.items):
             raise ValueError(f"{len(self.titles)} titles for {len(self.items)} items")
-        self._check_ids("item", self.histories, self.n_items)
+        check_ids("histories", self.histories, 1, self.n_items, self.users)
         if self.times is not None:
             self._check_times()
         if (self.behaviours is None) != (self.behaviour_names is None):
@@ -64,29 +66,13 @@ class Interactions:
                     f"behaviour_names begins with {self.behaviour_names[:1]}, but id 0 is "
                     "no event: ''"
                 )
-            self._check_parallel("behaviours", self.behaviours)
-            self._check_ids("behaviour", self.behaviours, len(self.behaviour_names) - 1)
-
-    def _check_ids(self, what: str, ids: list[np.ndarray], n: int) -> None:
-        """Raise unless the ids of every user are 1..n."""
-        for user, row in zip(self.users, ids, strict=True):
-            if len(row) and not 1 <= row.min() <= row.max() <= n:
-                bad = row[(row < 1) | (row > n)][0]
-                raise ValueError(f"user {quote(user)} has {what} id {bad}; valid are 1..{n}")
-
-    def _check_parallel(self, field: str, rows: list[np.ndarray]) -> None:
-        """Raise unless there is one entry for every event of every user."""
-        if len(rows) != len(self.histories):
-            raise ValueError(f"{len(rows)} {field} for {len(self.histories)} histories")
-        for user, row, history in zip(self.users, rows, self.histories, strict=True):
-            if len(row) != len(history):
-                raise ValueError(
-                    f"user {quote(user)} has {len(row)} {field} for {len(history)} events"
-                )
+            check_per_event("behaviours", self.behaviours, self.histories, self.users)
+            largest = len(self.behaviour_names) - 1
+            check_ids("behaviours", self.behaviours, 1, largest, self.users)
 
     def _check_times(self) -> None:
         """Raise unless every event has a time, and none is before the one it follows."""
-        self._check_parallel("times", self.times)
+        check_per_event("times", self.times, self.histories, self.users)
         times = np.concatenate([np.zeros(0), *self.times])
         owner = np.repeat(np.arange(len(self.times)), [len(row) for row in self.times])
         if not np.isfinite(times).all():
@@ -198,11 +184,6 @@ class Interactions:
 
     def __repr__(self):
         return f"Interactions({self})"
-
-
-def quote(text: str) -> str:
-    """The text as an error shows it: in quotes, at most 80 characters of it."""
-    return repr(text if len(text) <= 80 else text[:79] + "…")
 
 
 def _encode(column: Iterable, what: str) -> tuple[np.ndarray, list[str]]:

@@ -16,7 +16,8 @@ from typing import TextIO
 
 import numpy as np
 
-from attention_from_scratch.data.interactions import Interactions, quote
+from attention_from_scratch.arguments import quote
+from attention_from_scratch.data.interactions import Interactions
 from attention_from_scratch.data.item_files import ITEM_NAMES, read_items
 from attention_from_scratch.data.tables import explain, find, listed
 

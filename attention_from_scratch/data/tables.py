@@ -3,7 +3,7 @@
 import csv
 from collections.abc import Sequence
 
-from attention_from_scratch.data.interactions import quote
+from attention_from_scratch.arguments import quote
 
 
 def find(header: Sequence[str], wanted: Sequence[str]) -> int | None:
@@ -19,5 +19,5 @@ def listed(names: Sequence[str]) -> str:
 
 
 def explain(error: csv.Error) -> str:
-    """Why a line is no CSV."""
+    """Say why a line is no CSV."""
     return str(error) if "limit" in str(error) else "a quote that does not end as it should"

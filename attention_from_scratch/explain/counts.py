@@ -6,7 +6,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from attention_from_scratch.arguments import check_positive
+from attention_from_scratch.arguments import check_per_event, check_positive
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,11 +49,7 @@ class Trends:
 
 def flat_events(histories: list[np.ndarray], times: Sequence[np.ndarray]) -> tuple:
     """All events as three arrays: the user, the item, the time."""
-    if len(times) != len(histories):
-        raise ValueError(f"times is of {len(times)} users, but there are {len(histories)}")
-    for user, (row, history) in enumerate(zip(times, histories, strict=True)):
-        if len(row) != len(history):
-            raise ValueError(f"times[{user}] has {len(row)} entries for {len(history)} events")
+    times = check_per_event("times", times, histories)
     users = np.repeat(np.arange(len(histories)), [len(history) for history in histories])
     items = np.concatenate([np.zeros(0, np.int64), *histories])
     when = np.concatenate([np.zeros(0), *times])

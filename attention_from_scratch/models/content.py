@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from attention_from_scratch.models.checks import check_matrix
 from attention_from_scratch.models.counting import CountingRecommender, CountingSettings, weighted
 from attention_from_scratch.models.neighbours import FORGETS
 from attention_from_scratch.settings import Number, OrNone, option
@@ -82,22 +83,16 @@ class ContentBased(CountingRecommender):
 
 
 def normalised(name: str, matrix: np.ndarray, n_items: int) -> tuple[np.ndarray, np.ndarray]:
-    """Check a feature matrix: which rows are known, (V + 1,), and the matrix made comparable."""
-    matrix = np.array(matrix, float)
-    if matrix.ndim != 2 or not matrix.shape[1]:
-        raise ValueError(f'features["{name}"] has shape {matrix.shape}, but must be (V + 1, F)')
-    if len(matrix) != n_items + 1:
-        raise ValueError(
-            f'features["{name}"] has {len(matrix)} rows, but the catalogue needs {n_items + 1} '
-            "(row 0 is padding)"
-        )
+    """Tell which rows of a feature matrix are known, (V + 1,), and make the rows comparable."""
+    matrix = check_matrix(name, matrix, n_items, "float64").copy()
     known = ~np.isnan(matrix).all(axis=1)
     known[0] = False
     matrix[~known] = 0
-    if not np.isfinite(matrix).all():
-        row = int(np.argmin(np.isfinite(matrix).all(axis=1)))
+    in_part = np.isnan(matrix).any(axis=1)
+    if in_part.any():
+        row = int(np.argmax(in_part))
         raise ValueError(
-            f'features["{name}"] row {row} must be numbers throughout, or NaN throughout'
+            f"features[{name!r}] row {row} must be numbers throughout, or NaN throughout"
         )
     if matrix.shape[1] == 1:
         values = matrix[known]

@@ -6,15 +6,10 @@ from dataclasses import KW_ONLY, dataclass, fields
 
 import numpy as np
 
-from attention_from_scratch.arguments import (
-    check_context,
-    check_features,
-    check_heads,
-    check_histories,
-    check_integer,
-)
+from attention_from_scratch.arguments import check_context, check_histories, check_integer
 from attention_from_scratch.evaluation import mask_seen, top_k
 from attention_from_scratch.explain.rollout import attention_rollout
+from attention_from_scratch.models.checks import check_features, check_heads
 from attention_from_scratch.models.recommender import Histories
 from attention_from_scratch.models.trained import Context, TrainedRecommender, TrainedSettings
 from attention_from_scratch.networks import pipeline

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from attention_from_scratch.arguments import check_histories
+from attention_from_scratch.arguments import check_histories, check_per_event
 from attention_from_scratch.models.counting import CountingRecommender, CountingSettings
 from attention_from_scratch.models.recommender import Histories
 from attention_from_scratch.settings import Share, option
@@ -51,21 +51,8 @@ class RecentlyPopular(MostPopular):
         if times is None:
             lengths = [math.ceil(self.settings.share * len(history)) for history in histories]
             return super().fit([h[len(h) - n :] for h, n in zip(histories, lengths, strict=True)])
-        times = check_times(times, histories)
+        times = [np.asarray(row, float) for row in check_per_event("times", times, histories)]
         everything = np.concatenate([np.zeros(0), *times])
         n_older = len(everything) - math.ceil(self.settings.share * len(everything))
         start = np.partition(everything, n_older)[n_older] if everything.size else 0
         return super().fit([h[t >= start] for h, t in zip(histories, times, strict=True)])
-
-
-def check_times(times: Sequence, histories: list[np.ndarray]) -> list[np.ndarray]:
-    """The times as float arrays; an error unless there is one for each event."""
-    if len(times) != len(histories):
-        raise ValueError(f"times has {len(times)} users, but histories has {len(histories)}")
-    times = [np.asarray(row, float) for row in times]
-    for user, (row, history) in enumerate(zip(times, histories, strict=True)):
-        if row.shape != history.shape:
-            raise ValueError(
-                f"times[{user}] has shape {row.shape}, but the history has {len(history)} events"
-            )
-    return times

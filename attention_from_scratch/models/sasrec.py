@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from attention_from_scratch.arguments import check_heads, check_histories
+from attention_from_scratch.arguments import check_histories
 from attention_from_scratch.explain.rollout import attention_rollout
 from attention_from_scratch.interop.safetensors import (
     LAYOUT,
@@ -17,6 +17,7 @@ from attention_from_scratch.interop.safetensors import (
 )
 from attention_from_scratch.interop.tensors import as_tensors
 from attention_from_scratch.interop.torch import sasrec_from_torch, sasrec_to_torch
+from attention_from_scratch.models.checks import check_heads
 from attention_from_scratch.models.trained import TrainedRecommender, TrainedSettings
 from attention_from_scratch.networks import sasrec
 from attention_from_scratch.settings import Choice, Flag, OrNone, Share, Whole, option

@@ -8,14 +8,9 @@ import numpy as np
 
 from attention_from_scratch import fast as fast_ops
 from attention_from_scratch import ops as plain_ops
-from attention_from_scratch.arguments import (
-    check_context,
-    check_histories,
-    check_integer,
-    check_validation,
-    check_wanted,
-)
+from attention_from_scratch.arguments import check_context, check_histories, check_integer
 from attention_from_scratch.evaluation import evaluate
+from attention_from_scratch.models.checks import check_validation, check_wanted
 from attention_from_scratch.models.recommender import Histories, Recommender
 from attention_from_scratch.rows import Rows, is_large
 from attention_from_scratch.settings import Choice, Dtype, Settings, Whole, option

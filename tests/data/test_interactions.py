@@ -162,8 +162,11 @@ def test_behaviours_that_are_not_one_an_event_are_an_error(behaviours, message):
         (([np.array([1])], [], ["", "x"]), "0 users for 1 histories"),
         (([np.array([1])], ["u"], ["x"]), "id 0 is padding"),
         (([np.array([1])], ["u"], ["", "x"], [""]), "1 titles for 2 items"),
-        (([np.array([1, 2])], ["u"], ["", "x"]), "user 'u' has item id 2; valid are 1..1"),
-        (([np.array([0, 1])], ["u"], ["", "x"]), "user 'u' has item id 0"),
+        (
+            ([np.array([1, 2])], ["u"], ["", "x"]),
+            r"histories of user 'u' holds 2, but may hold 1\.\.1",
+        ),
+        (([np.array([0, 1])], ["u"], ["", "x"]), "histories of user 'u' holds 0"),
     ],
 )
 def test_parts_that_do_not_fit_together_are_an_error(fields, message):
@@ -173,13 +176,14 @@ def test_parts_that_do_not_fit_together_are_an_error(fields, message):
 
 TWO = [np.array([1, 2]), np.array([], np.int64), np.array([2])]
 NAMED = {"behaviour_names": ["", "look"]}
+OF_W = r"of user 'w' was of shape \(2,\), but must be of \(1,\), one entry for each event"
 
 
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"times": TWO[:2]}, "2 times for 3 histories"),
-        ({"times": [*TWO[:2], TWO[0]]}, "user 'w' has 2 times for 1 events"),
+        ({"times": TWO[:2]}, "times was of 2 users, but must be of 3"),
+        ({"times": [*TWO[:2], TWO[0]]}, rf"times {OF_W}"),
         ({"times": [np.array([1, np.inf]), *TWO[1:]]}, "user 'u' has time inf"),
         ({"times": [*TWO[:2], np.array([np.nan])]}, "user 'w' has time nan"),
         ({"times": [np.array([5.5, 4]), *TWO[1:]]}, "user 'u' has time 4.0 after 5.5, but"),
@@ -187,12 +191,12 @@ NAMED = {"behaviour_names": ["", "look"]}
         (NAMED, "behaviour_names is alone; behaviours and behaviour_names come together"),
         ({"behaviours": TWO, "behaviour_names": ["look"]}, r"begins with \['look'\], but id 0"),
         ({"behaviours": TWO, "behaviour_names": []}, r"begins with \[\], but id 0 is no event"),
-        ({"behaviours": TWO[:2], **NAMED}, "2 behaviours for 3 histories"),
-        ({"behaviours": [*TWO[:2], TWO[0]], **NAMED}, "user 'w' has 2 behaviours for 1 events"),
-        ({"behaviours": TWO, **NAMED}, "user 'u' has behaviour id 2; valid are 1..1"),
+        ({"behaviours": TWO[:2], **NAMED}, "behaviours was of 2 users, but must be of 3"),
+        ({"behaviours": [*TWO[:2], TWO[0]], **NAMED}, rf"behaviours {OF_W}"),
+        ({"behaviours": TWO, **NAMED}, r"behaviours of user 'u' holds 2, but may hold 1\.\.1"),
         (
             {"behaviours": [np.array([1, 1]), TWO[1], np.array([0])], **NAMED},
-            "user 'w' has behaviour id 0; valid are 1..1",
+            r"behaviours of user 'w' holds 0, but may hold 1\.\.1",
         ),
     ],
 )

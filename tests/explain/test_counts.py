@@ -210,8 +210,11 @@ def test_lift_by_hand():
 @pytest.mark.parametrize(
     ("times", "message"),
     [
-        ([[1, 2]], "times is of 1 users, but there are 2"),
-        ([[1, 2], [1, 2]], r"times\[1\] has 2 entries for 1 events"),
+        ([[1, 2]], "times was of 1 users, but must be of 2"),
+        (
+            [[1, 2], [1, 2]],
+            r"times of user 1 was of shape \(2,\), but must be of \(1,\), one entry",
+        ),
         ([[1, 2], [np.nan]], "times holds nan, but must be finite"),
     ],
 )

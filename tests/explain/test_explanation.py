@@ -287,7 +287,7 @@ def test_agreement_of_nobody_is_undefined():
         (lambda: sasrec().explain([], 1), "history is empty, but"),
         (lambda: sasrec().explain([1], 0), "item was 0, but must be an integer from 1 on"),
         (lambda: sasrec().explain([1], 8), r"item was 8, but the catalogue has items 1\.\.7"),
-        (lambda: sasrec().explain([8], 1), "history 0 holds item 8"),
+        (lambda: sasrec().explain([8], 1), "histories of user 0 holds 8"),
         (lambda: SASRec(7, **SMALL).explain([1], 1), "has not been trained"),
         (lambda: sasrec().explain([1], 1, {"gap": [1]}), "context has"),
         (lambda: agreement(sasrec(), [[1]], [1, 2]), "items has 2 entries, but there are 1 users"),

@@ -327,5 +327,5 @@ def test_a_setting_that_cannot_be_is_an_error_that_names_it(settings, message):
 def test_scoring_before_fit_and_unknown_items_are_errors(model):
     with pytest.raises(ValueError, match="has not been trained"):
         BPR(N_ITEMS).scores([[1]])
-    with pytest.raises(ValueError, match="history 0 holds item 21"):
+    with pytest.raises(ValueError, match="histories of user 0 holds 21"):
         model.scores([[21]])

@@ -105,17 +105,17 @@ def with_row(row):
         ({}, "features is empty, but needs at least one matrix"),
         (
             {"genres": np.ones((12, 3))},
-            'features["genres"] has 12 rows, but the catalogue needs 9 (row 0 is padding)',
+            "features['genres'] has 12 rows, but the catalogue needs 9 (row 0 is padding)",
         ),
-        ({"a": np.ones(9)}, 'features["a"] has shape (9,), but must be (V + 1, F)'),
-        ({"a": np.ones((9, 0))}, 'features["a"] has shape (9, 0), but must be (V + 1, F)'),
+        ({"a": np.ones(9)}, "features['a'] has shape (9,), but must be (9, width)"),
+        ({"a": np.ones((9, 0))}, "features['a'] has shape (9, 0), but must be (9, width)"),
         (
             {"a": with_row([1, np.nan])},
-            'features["a"] row 4 must be numbers throughout, or NaN throughout',
+            "features['a'] row 4 must be numbers throughout, or NaN throughout",
         ),
         (
             {"a": with_row([1, np.inf])},
-            'features["a"] row 4 must be numbers throughout, or NaN throughout',
+            "features['a'] holds an infinity; what is not known is NaN",
         ),
     ],
 )

@@ -414,7 +414,7 @@ def test_the_second_item_depends_on_the_first(monkeypatch):
         ({"decoder": "rnn"}, ([[1], []], 2), "a history is empty, but a decoder goes on from a"),
         ({"decoder": "rnn"}, ([[1]], 0), "length was 0, but must be an integer from 1 on"),
         ({"decoder": "rnn"}, ([[1]], 1.5), "length was 1.5, but must be an integer from 1 on"),
-        ({"decoder": "rnn"}, ([[9]], 1), "history 0 holds item 9, but the catalogue has items 1.."),
+        ({"decoder": "rnn"}, ([[9]], 1), "histories of user 0 holds 9, but may hold 1.."),
         (
             {"decoder": "transformer"},
             ([[1]], 3),

@@ -286,14 +286,18 @@ def test_an_unknown_item_is_an_error_that_names_it(model, method, item):
     keywords = {"epochs": 1} if method == "fit" else {}
     history = [1, item, 2]
     argument = history if method == "attention_weights" else [[3], history]
-    with pytest.raises(ValueError, match=f"holds item {item}, but the catalogue has items 1..6"):
+    with pytest.raises(ValueError, match=f"holds {item}, but may hold 1..6"):
         getattr(model, method)(argument, **keywords)
 
 
 def test_a_history_that_is_no_list_of_integers_is_an_error(model):
-    with pytest.raises(TypeError, match="history 0 has dtype float64, but must hold integers"):
+    with pytest.raises(
+        TypeError, match="histories of user 0 was of float64, but must be of integers"
+    ):
         model.scores([[1.0, 2.0]])
-    with pytest.raises(ValueError, match=r"history 1 has shape \(1, 2\)"):
+    with pytest.raises(
+        ValueError, match=r"histories of user 1 was of shape \(1, 2\), but must have one axis"
+    ):
         model.scores([[1], [[1, 2]]])
 
 

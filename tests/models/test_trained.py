@@ -167,12 +167,12 @@ CONTEXTS = {
     "a list": ([BEHAVIOUR], "context was a list, but must be a mapping from names to one sequence"),
     "too few users": (
         {"behaviour": BEHAVIOUR[:2]},
-        r"context\['behaviour'\] is of 2 users, but there are 6",
+        r"context\['behaviour'\] was of 2 users, but must be of 6",
     ),
     "a number": ({"behaviour": 3}, r"context\['behaviour'\] was 3, but must be one sequence per u"),
     "too few events": (
         {"behaviour": [BEHAVIOUR[0][:2], *BEHAVIOUR[1:]]},
-        r"context\['behaviour'\] of user 0 has shape \(2,\), but the history \(3,\)",
+        r"context\['behaviour'\] of user 0 was of shape \(2,\), but must be of \(3,\), one entry",
     ),
     "too large": (
         {"behaviour": [*BEHAVIOUR[:5], np.array([1, 41])]},
@@ -198,7 +198,7 @@ def test_a_context_that_cannot_be_is_an_error_that_names_it(context, message):
 
 def test_a_context_of_floats_is_an_error():
     context = {"behaviour": [behaviour.astype(float) for behaviour in BEHAVIOUR]}
-    with pytest.raises(TypeError, match=r"user 0 has dtype float64, but must be integers"):
+    with pytest.raises(TypeError, match=r"user 0 was of float64, but must be of integers"):
         fit(toy(), context=context)
 
 
@@ -209,15 +209,15 @@ def test_a_model_made_for_no_context_takes_none():
 
 ALL = [np.ones(len(history), bool) for history in HISTORIES]
 WANTS = {
-    "too few users": (ALL[:3], "wanted is of 3 users, but there are 6"),
+    "too few users": (ALL[:3], "wanted was of 3 users, but must be of 6"),
     "no list": (True, "wanted was True, but must be one sequence per user"),
     "too few events": (
         [ALL[0][:2], *ALL[1:]],
-        r"wanted of user 0 is bool of shape \(2,\), but must be bool of shape \(3,\)",
+        r"wanted of user 0 was of shape \(2,\), but must be of \(3,\), one entry for each event",
     ),
     "integers": (
         [ALL[0].astype(int), *ALL[1:]],
-        r"wanted of user 0 is int64 of shape \(3,\), but must be bool of shape \(3,\)",
+        "wanted of user 0 was of int64, but must be of booleans",
     ),
     "none of them": (
         [np.zeros(len(history), bool) for history in HISTORIES],
