@@ -10,10 +10,10 @@ from attention_from_scratch.data.scenarios import (
     Finance,
     News,
     Purchases,
+    Shop,
     Social,
     before_last,
 )
-from attention_from_scratch.data.scenarios.shop import Shop
 from attention_from_scratch.data.split import Split, leave_one_out
 from attention_from_scratch.data.user_files import UserField, read_user_fields
 

@@ -330,15 +330,20 @@ def test_samples_that_cannot_be_drawn_are_an_error(scenario, rng, arguments, mes
     [
         (
             lambda: Purchases().next_probabilities([[1], [61]]),
-            r"histories\[1\] holds 61, .* 1\.\.60",
+            r"histories of user 1 holds 61, but may hold 1\.\.60",
         ),
-        (lambda: Finance().next_probabilities([[0, 1]]), r"histories\[0\] holds 0"),
-        (lambda: Social().next_probabilities([[1.5]]), r"histories\[0\] was of float64"),
-        (lambda: Social().next_probabilities([[1]], behaviours=[[5]]), r"behaviours\[0\] holds 5"),
-        (lambda: Social().next_probabilities([[1]], behaviours=[]), "behaviours was for 0 users"),
+        (lambda: Finance().next_probabilities([[0, 1]]), "histories of user 0 holds 0"),
+        (
+            lambda: Social().next_probabilities([[1]], behaviours=[[5]]),
+            "behaviours of user 0 holds 5",
+        ),
+        (
+            lambda: Social().next_probabilities([[1]], behaviours=[]),
+            "behaviours was of 0 users, but must be of 1",
+        ),
         (
             lambda: Purchases().next_probabilities([[1], [2]], times=[[1], [2, 3]]),
-            r"times\[1\] has 2 entries, but histories\[1\] has 1",
+            r"times of user 1 was of shape \(2,\), but must be of \(1,\), one entry for each event",
         ),
         (lambda: Finance().next_probabilities([[1]], at=[1, 2]), r"at was of shape \(2,\)"),
         (lambda: News().next_probabilities([[]], at=[1e6], behaviours=[[]]), "at holds 1000000.0"),
@@ -347,10 +352,15 @@ def test_samples_that_cannot_be_drawn_are_an_error(scenario, rng, arguments, mes
             lambda: News().next_probabilities([[9]], at=[20], times=[[3]]),
             "times holds 3 for article 9, which was not alive",
         ),
-        (lambda: Social().limit([]), "p has no rows"),
+        (lambda: Social().limit([]), "histories was empty, but must hold at least one"),
         (lambda: Social().limit([[1]], k=0), r"k was 0, but must be in 1\.\.120"),
     ],
 )
 def test_questions_that_cannot_be_answered_are_an_error(ask, message):
     with pytest.raises(ValueError, match=message):
         ask()
+
+
+def test_items_that_are_no_integers_are_an_error():
+    with pytest.raises(TypeError, match="histories of user 0 was of float64, but must be of int"):
+        Social().next_probabilities([[1.5]])

@@ -105,6 +105,8 @@ def test_interactions_keep_the_catalogue_and_the_ids_of_the_shop(rng):
     data = shop.interactions(3, rng, length=(5, 5))
     assert str(data) == "3 users, 60 items, 15 events"
     assert data.names == data.titles == shop.names
+    assert data.users == ["1", "2", "3"]
+    assert (data.ordered_by, data.times, data.behaviours) == ("line", None, None)
     assert data.ids(["phone", "phone case"]).tolist() == [1, 2]
 
 
@@ -160,19 +162,24 @@ def test_a_shop_without_chance_has_the_entropy_of_its_table():
 
 @pytest.mark.parametrize("weights", [(-0.1, 0.5), (0.8, 0.3), (float("nan"), 0.1), (0.5, -0.1)])
 def test_weights_that_are_no_probabilities_are_an_error(weights):
-    with pytest.raises(ValueError, match=r"short is \S+ and long is"):
+    with pytest.raises(
+        ValueError, match=r"short was \S+ and long was \S+, but must be probabilities"
+    ):
         Shop(*weights)
 
 
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda shop, rng: shop.sample(0, rng), "n_users is 0"),
-        (lambda shop, rng: shop.sample(2, rng, length=(0, 3)), r"length is \(0, 3\)"),
-        (lambda shop, rng: shop.sample(2, rng, length=(4, 3)), r"length is \(4, 3\)"),
-        (lambda shop, rng: shop.next_probabilities([[1], [61]]), r"histories\[1\] .* 1\.\.60"),
-        (lambda shop, rng: shop.next_probabilities([[0, 1]]), r"histories\[0\] holds an id"),
-        (lambda shop, rng: shop.limit([]), "histories is empty"),
+        (lambda shop, rng: shop.sample(0, rng), "n_users was 0, but must be an integer from 1 on"),
+        (lambda shop, rng: shop.sample(2, rng, length=(0, 3)), r"length was \(0, 3\)"),
+        (lambda shop, rng: shop.sample(2, rng, length=(4, 3)), r"length was \(4, 3\)"),
+        (
+            lambda shop, rng: shop.next_probabilities([[1], [61]]),
+            r"of user 1 holds 61, but may hold 1\.\.60",
+        ),
+        (lambda shop, rng: shop.next_probabilities([[0, 1]]), "of user 0 holds 0"),
+        (lambda shop, rng: shop.limit([]), "histories was empty"),
         (lambda shop, rng: shop.limit([[1]], k=0), r"k was 0, but must be in 1\.\.60"),
     ],
 )

@@ -9,6 +9,7 @@ from attention_from_scratch.data.scenarios.finance import Finance
 from attention_from_scratch.data.scenarios.news import News
 from attention_from_scratch.data.scenarios.purchases import Purchases
 from attention_from_scratch.data.scenarios.scenario import Events, before_last
+from attention_from_scratch.data.scenarios.shop import Shop
 from attention_from_scratch.data.scenarios.social import Social
 
-__all__ = ["Events", "Finance", "News", "Purchases", "Social", "before_last"]
+__all__ = ["Events", "Finance", "News", "Purchases", "Shop", "Social", "before_last"]

@@ -6,18 +6,17 @@ from typing import ClassVar
 
 import numpy as np
 
+from attention_from_scratch.arguments import check_ids, check_per_event
 from attention_from_scratch.data.scenarios.hidden import forward
 from attention_from_scratch.data.scenarios.scenario import (
     Events,
     Scenario,
     check_at,
-    check_ids,
-    check_parallel,
     cut_rows,
+    draw,
     draw_lengths,
     mixture_rest,
 )
-from attention_from_scratch.data.scenarios.shop import draw
 
 # Each product with what its customers take next, and with what probability.
 LEADS_TO = {
@@ -114,7 +113,7 @@ class Finance(Scenario):
     def sample(
         self, n_users: int, rng: np.random.Generator, *, length: tuple[int, int] = (4, 10)
     ) -> Events:
-        """Draw the events of new customers, without behaviours; as in `Shop.sample`."""
+        """Draw the events of new customers, without behaviours; parameters as in `Shop.sample`."""
         lengths = draw_lengths(n_users, length, rng)
         gaps = rng.choice(GAPS, (n_users, length[1]))
         gaps[:, 0] = rng.integers(JOINING_MONTHS, size=n_users)
@@ -147,7 +146,7 @@ class Finance(Scenario):
         -------
         (users, V + 1) float64; column 0, the padding, is 0
         """
-        histories = check_ids("histories", histories, self.n_items)
+        histories = check_ids("histories", histories, 1, self.n_items)
         last = np.array([h[-1] if len(h) else 0 for h in histories], np.int64)
         if at is not None:
             at = check_at(at, len(histories))
@@ -155,7 +154,7 @@ class Finance(Scenario):
         if times is None:
             beliefs = [self._month_of_last(history) for history in histories]
         else:
-            check_parallel("times", times, histories)
+            check_per_event("times", times, histories)
             beliefs = [{row[-1] if len(row) else None: 1.0} for row in times]
         demand = [self._coming_demand(belief) for belief in beliefs]
         return self._mixture(last, np.reshape(demand, (-1, self.n_items + 1)))

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from attention_from_scratch.arguments import check_ids, check_per_event
 from attention_from_scratch.data.scenarios.hidden import forward
 from attention_from_scratch.data.scenarios.newspaper import (
     END,
@@ -22,13 +23,11 @@ from attention_from_scratch.data.scenarios.scenario import (
     Events,
     Scenario,
     check_at,
-    check_ids,
-    check_parallel,
     cut_rows,
+    draw,
     draw_lengths,
     mixture_rest,
 )
-from attention_from_scratch.data.scenarios.shop import draw
 
 CLICK, LIKE, COMMENT = range(1, 4)
 FREQUENCY = [0.0, 0.70, 0.20, 0.10]  # of each behaviour among the events
@@ -185,7 +184,7 @@ class News(Scenario):
         -------
         (users, V + 1) float64; 0 for who is no candidate
         """
-        histories = check_ids("histories", histories, self.n_items)
+        histories = check_ids("histories", histories, 1, self.n_items)
         at = check_at(at, len(histories))
         candidates = self._candidates(histories, at, "at")
         beliefs = self._liked_topics(histories, behaviours, times)
@@ -214,7 +213,7 @@ class News(Scenario):
     def _if_liked(
         self, candidates: np.ndarray, liked: list[int], history: np.ndarray
     ) -> np.ndarray:
-        """`_of_each` after one history, if these were the topics last liked: (len(liked), ...)."""
+        """Give `_of_each` after one history, were each of these topics the last liked."""
         last = TOPIC[history[-1]] if len(history) else 0
         same = np.broadcast_to(candidates, (len(liked), len(candidates)))
         return self._of_each(same, np.array(liked), np.full(len(liked), last))
@@ -222,17 +221,17 @@ class News(Scenario):
     def _liked_topics(self, histories, behaviours, times) -> list[dict[int, float]]:
         """How likely each topic is the one last liked or commented on; 0: none yet."""
         if behaviours is not None:
-            check_parallel("behaviours", behaviours, histories)
-            behaviours = check_ids("behaviours", behaviours, COMMENT)
+            check_per_event("behaviours", behaviours, histories)
+            behaviours = check_ids("behaviours", behaviours, 1, COMMENT)
             liked = [h[b != CLICK] for h, b in zip(histories, behaviours, strict=True)]
             return [{int(TOPIC[h[-1]]) if len(h) else 0: 1.0} for h in liked]
         if times is None:
             raise ValueError("times was None, but must be given where behaviours is None")
-        check_parallel("times", times, histories)
+        check_per_event("times", times, histories)
         return [self._infer(h, row) for h, row in zip(histories, times, strict=True)]
 
     def _infer(self, history: np.ndarray, times: np.ndarray) -> dict[int, float]:
-        """The same of one user, by Bayes' rule from what was opened and what was not."""
+        """How likely each topic is one user's last liked, from what was opened and what was not."""
         before = [history[:event] for event in range(len(history))]
         candidates = self._candidates(before, times, "times")
         wrong = np.flatnonzero(~candidates[np.arange(len(history)), history])

@@ -8,21 +8,21 @@ from typing import ClassVar
 
 import numpy as np
 
+from attention_from_scratch.arguments import check_ids, check_per_event
 from attention_from_scratch.data.scenarios.hidden import expected, forward
 from attention_from_scratch.data.scenarios.scenario import (
     Events,
     Scenario,
-    check_ids,
-    check_parallel,
     cut_rows,
+    draw,
     draw_lengths,
     mixture_rest,
 )
-from attention_from_scratch.data.scenarios.shop import BELONGS, FOLLOWS, NAMES, START, draw
+from attention_from_scratch.data.scenarios.shop import BELONGS, FOLLOWS, NAMES, START
 
 VIEW, SEARCH, CART, PURCHASE = range(1, 5)
 SHARE = [0.0, 0.40, 0.15, 0.25, 0.20]  # of each behaviour among the events
-SHARE_FRESH = [0.0, 0.60, 0.15, 0.25, 0.0]  # likewise, where a session begins: nothing is bought
+SHARE_FRESH = [0.0, 0.60, 0.15, 0.25, 0.0]  # where a session begins: nothing is bought
 
 SESSION_HOURS = 6.0  # a longer gap begins a new session
 SHORT_GAPS, LONG_GAPS = (1 / 60, 0.5), (12.0, 120.0)  # hours; logarithms are uniform in between
@@ -131,19 +131,19 @@ class Purchases(Scenario):
         behaviours : sequence of (length,) arrays, or None
             None: they are hidden, and p is what is known without them, by Bayes' rule.
         times : sequence of (length,) arrays of hours, or None
-            Likewise.
+            None: they are hidden too, and with them which events begin a session.
 
         Returns
         -------
         (users, V + 1) float64; column 0, the padding, is 0
         """
-        histories = check_ids("histories", histories, self.n_items)
+        histories = check_ids("histories", histories, 1, self.n_items)
         did = fresh = [[None] * len(history) for history in histories]
         if behaviours is not None:
-            check_parallel("behaviours", behaviours, histories)
-            did = [row.tolist() for row in check_ids("behaviours", behaviours, PURCHASE)]
+            check_per_event("behaviours", behaviours, histories)
+            did = [row.tolist() for row in check_ids("behaviours", behaviours, 1, PURCHASE)]
         if times is not None:
-            check_parallel("times", times, histories)
+            check_per_event("times", times, histories)
             fresh = [(np.diff(row, prepend=-np.inf) > SESSION_HOURS).tolist() for row in times]
         p = np.empty((len(histories), self.n_items + 1))
         for user, history in enumerate(histories):

@@ -5,6 +5,7 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 
+from attention_from_scratch.arguments import check_integer
 from attention_from_scratch.data.interactions import Interactions
 from attention_from_scratch.data.limits import best_possible
 
@@ -66,7 +67,7 @@ class Scenario:
     """Base class: who has `sample` and `next_probabilities` also has `interactions` and `limit`."""
 
     names: ClassVar[list[str]]  # names[i] of item i; names[0] is "", the padding
-    behaviour_names: ClassVar[list[str] | None] = None  # likewise
+    behaviour_names: ClassVar[list[str] | None] = None  # [b] of behaviour b; [0] is "", no event
 
     @property
     def n_items(self) -> int:
@@ -75,13 +76,16 @@ class Scenario:
 
     def interactions(self, n_users: int, rng: np.random.Generator, **settings) -> Interactions:
         """`sample` as `Interactions`: all of the catalogue, ids as here, items labelled by name."""
-        histories, behaviours, times = self.sample(n_users, rng, **settings)
+        return self._labelled(*self.sample(n_users, rng, **settings))
+
+    def _labelled(self, histories, behaviours=None, times=None) -> Interactions:
+        """Events as `Interactions`: users are labelled by number, from 1, and items by name."""
         return Interactions(
             histories,
-            [str(user) for user in range(1, n_users + 1)],
+            [str(user) for user in range(1, len(histories) + 1)],
             self.names,
             self.names,
-            ordered_by="timestamp",
+            ordered_by="line" if times is None else "timestamp",
             times=times,
             behaviours=behaviours,
             behaviour_names=self.behaviour_names,
@@ -106,12 +110,14 @@ class Scenario:
         dict of "cross_entropy" (nats), "ndcg" and "hit_rate", means over the histories as in
         `best_possible`
         """
+        if not len(histories):
+            raise ValueError("histories was empty, but must hold at least one: the limit is a mean")
         p = self.next_probabilities(histories, **known)
         return best_possible(p, k, seen=histories if exclude_seen else None)
 
 
 def mixture_rest(**weights: float) -> float:
-    """What the weights of a mixture leave of 1; an error if they are no probabilities."""
+    """Return what the weights of a mixture leave of 1; an error if they are no probabilities."""
     rest = 1 - sum(weights.values())
     if not (all(weight >= 0 for weight in weights.values()) and rest >= -1e-12):
         told = " and ".join(f"{name} was {weight}" for name, weight in weights.items())
@@ -122,45 +128,28 @@ def mixture_rest(**weights: float) -> float:
 
 
 def draw_lengths(n_users: int, length: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
-    """The number of events of each user, uniform in (shortest, longest), both included."""
+    """Draw the number of events of each user, uniform in (shortest, longest), both included."""
+    check_integer("n_users", n_users, 1)
     shortest, longest = length
-    if n_users < 1:
-        raise ValueError(f"n_users was {n_users}, but must be an integer from 1 on")
     if not 1 <= shortest <= longest:
         raise ValueError(f"length was {length}, but must be (shortest, longest), 1 <= shortest")
     return rng.integers(shortest, longest, n_users, endpoint=True)
 
 
+def draw(p: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Draw an index from each row of p (n, m), by inverting its cumulative distribution: (n,)."""
+    cumulative = p.cumsum(axis=1)
+    cumulative /= cumulative[:, -1:]  # the last is exactly 1, above every draw from [0, 1)
+    return (cumulative <= rng.random((len(p), 1))).sum(axis=1)
+
+
 def cut_rows(table: np.ndarray, lengths: np.ndarray) -> list[np.ndarray]:
-    """The first lengths[u] entries of each row u."""
+    """Cut each row u of a table (users, longest) to its first lengths[u] entries."""
     return [row[:n].copy() for row, n in zip(table, lengths, strict=True)]
 
 
-def check_ids(name: str, rows: Sequence[np.ndarray], largest: int) -> list[np.ndarray]:
-    """The rows as arrays of int64, if all they hold is integers in 1..largest."""
-    rows = [np.asarray(row) for row in rows]
-    for user, row in enumerate(rows):
-        if row.size and row.dtype.kind not in "iu":
-            raise ValueError(f"{name}[{user}] was of {row.dtype}, but must be of integers")
-        wrong = row[(row < 1) | (row > largest)]
-        if wrong.size:
-            raise ValueError(f"{name}[{user}] holds {wrong[0]}, but may hold 1..{largest}")
-    return [row.astype(np.int64, copy=False) for row in rows]
-
-
-def check_parallel(name: str, rows: Sequence, histories: Sequence) -> None:
-    """Raise unless there is one row for each history, with one entry for each of its events."""
-    if len(rows) != len(histories):
-        raise ValueError(f"{name} was for {len(rows)} users, but there are {len(histories)}")
-    for user, (row, history) in enumerate(zip(rows, histories, strict=True)):
-        if len(row) != len(history):
-            raise ValueError(
-                f"{name}[{user}] has {len(row)} entries, but histories[{user}] has {len(history)}"
-            )
-
-
 def check_at(at: Sequence[float], n_users: int) -> np.ndarray:
-    """The times of the next events as an array, if there is one for each user."""
+    """Return the times of the next events as an array, if there is one for each user."""
     at = np.asarray(at, float)
     if at.shape != (n_users,):
         raise ValueError(f"at was of shape {at.shape}, but must be ({n_users},), one for each user")

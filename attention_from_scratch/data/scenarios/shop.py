@@ -10,8 +10,15 @@ from typing import ClassVar
 
 import numpy as np
 
+from attention_from_scratch.arguments import check_ids
 from attention_from_scratch.data.interactions import Interactions
-from attention_from_scratch.data.limits import best_possible
+from attention_from_scratch.data.scenarios.scenario import (
+    Scenario,
+    cut_rows,
+    draw,
+    draw_lengths,
+    mixture_rest,
+)
 
 # Each device with its accessories, in the order in which people tend to buy them.
 SHELVES = {
@@ -51,7 +58,7 @@ NAMES, START, FOLLOWS, BELONGS = _shelves()
 
 
 @dataclass(frozen=True)
-class Shop:
+class Shop(Scenario):
     """Users who begin with a device, each as likely as the other, and go on by a formula:
 
         p(next | history) = short * follows(next | last event)
@@ -75,15 +82,10 @@ class Shop:
     short: float = 0.55
     long: float = 0.30
 
-    names: ClassVar[list[str]] = NAMES  # names[i] of id i; names[0] is "", the padding
-    n_items: ClassVar[int] = len(NAMES) - 1
+    names: ClassVar[list[str]] = NAMES
 
     def __post_init__(self):
-        if not (self.short >= 0 and self.long >= 0 and self.short + self.long <= 1 + 1e-12):
-            raise ValueError(
-                f"short is {self.short} and long is {self.long}; "
-                "they may be probabilities with a sum of at most 1"
-            )
+        mixture_rest(short=self.short, long=self.long)
 
     def next_probabilities(self, histories: Sequence[np.ndarray]) -> np.ndarray:
         """The exact p(next | history), (users, V + 1) float64; column 0, the padding, is 0.
@@ -95,18 +97,16 @@ class Shop:
         ValueError
             If a history holds an id that is not in 1..V.
         """
-        for user, history in enumerate(histories):
-            if len(history) and not 1 <= np.min(history) <= np.max(history) <= self.n_items:
-                raise ValueError(f"histories[{user}] holds an id outside 1..{self.n_items}")
+        histories = check_ids("histories", histories, 1, self.n_items)
         first = np.array([h[0] if len(h) else 0 for h in histories], np.int64)
         last = np.array([h[-1] if len(h) else 0 for h in histories], np.int64)
         return np.where(first[:, None] > 0, self._mixture(first, last), START)
 
     def _mixture(self, first: np.ndarray, last: np.ndarray) -> np.ndarray:
         """The formula, for users who have a first and a last event: (users, V + 1)."""
-        chance = np.full(self.n_items + 1, max(0.0, 1 - self.short - self.long) / self.n_items)
-        chance[0] = 0
-        return self.short * FOLLOWS[last] + self.long * BELONGS[first] + chance
+        p = self.short * FOLLOWS[last] + self.long * BELONGS[first]
+        p[:, 1:] += mixture_rest(short=self.short, long=self.long) / self.n_items
+        return p
 
     def sample(
         self, n_users: int, rng: np.random.Generator, *, length: tuple[int, int] = (5, 20)
@@ -124,58 +124,15 @@ class Shop:
         -------
         list of (length,) int64 arrays of ids 1..V
         """
-        shortest, longest = length
-        if n_users < 1:
-            raise ValueError(f"n_users is {n_users}; it may be 1 or more")
-        if not 1 <= shortest <= longest:
-            raise ValueError(f"length is {length}; it may be (shortest, longest), 1 <= shortest")
-        lengths = rng.integers(shortest, longest, n_users, endpoint=True)
-        events = np.zeros((n_users, longest), np.int64)
+        lengths = draw_lengths(n_users, length, rng)
+        events = np.zeros((n_users, length[1]), np.int64)
         events[:, 0] = draw(np.tile(START, (n_users, 1)), rng)
-        for t in range(1, longest):
+        for t in range(1, length[1]):
             events[:, t] = draw(self._mixture(events[:, 0], events[:, t - 1]), rng)
-        return [row[:n].copy() for row, n in zip(events, lengths, strict=True)]
+        return cut_rows(events, lengths)
 
     def interactions(
         self, n_users: int, rng: np.random.Generator, *, length: tuple[int, int] = (5, 20)
     ) -> Interactions:
         """`sample` as `Interactions`: all of the catalogue, ids as here, items labelled by name."""
-        users = [str(user) for user in range(1, n_users + 1)]
-        histories = self.sample(n_users, rng, length=length)
-        return Interactions(histories, users, self.names, self.names)
-
-    def limit(
-        self, histories: Sequence[np.ndarray], k: int = 10, *, exclude_seen: bool = False
-    ) -> dict[str, float]:
-        """What the best possible model reaches on the next event: an exact mean over `histories`.
-
-        Given a history, the cross-entropy of the true distribution is sum_i -p_i log p_i, and
-        the best ranking is by p. With p_(r) the r-th largest, it has
-
-            HR@k = sum_{r <= k} p_(r)        NDCG@k = sum_{r <= k} p_(r) / log2(r + 1)
-
-        Equal p may be ranked in any order: the sums are the same.
-
-        Parameters
-        ----------
-        histories : sequence of (length,) arrays of ids 1..V
-        k : int
-        exclude_seen : bool
-            True: items of the history cannot be ranked, and a target among them earns 0.
-            The cross-entropy stays what it is.
-
-        Returns
-        -------
-        dict of "cross_entropy" (nats), "ndcg" and "hit_rate"
-        """
-        if not len(histories):
-            raise ValueError("histories is empty; a mean takes at least one")
-        seen = histories if exclude_seen else None
-        return best_possible(self.next_probabilities(histories), k, seen=seen)
-
-
-def draw(p: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """One index from each row of p (n, m), by inverting its cumulative distribution: (n,)."""
-    cumulative = p.cumsum(axis=1)
-    cumulative /= cumulative[:, -1:]  # the last is exactly 1, above every draw from [0, 1)
-    return (cumulative <= rng.random((len(p), 1))).sum(axis=1)
+        return self._labelled(self.sample(n_users, rng, length=length))

@@ -7,17 +7,16 @@ from typing import ClassVar
 
 import numpy as np
 
+from attention_from_scratch.arguments import check_ids, check_per_event
 from attention_from_scratch.data.scenarios.hidden import expected, forward
 from attention_from_scratch.data.scenarios.scenario import (
     Events,
     Scenario,
-    check_ids,
-    check_parallel,
     cut_rows,
+    draw,
     draw_lengths,
     mixture_rest,
 )
-from attention_from_scratch.data.scenarios.shop import draw
 
 # Topic by topic: the creators, and what each of them posts about.
 CIRCLES = {
@@ -136,11 +135,11 @@ class Social(Scenario):
         -------
         (users, V + 1) float64; column 0, the padding, is 0
         """
-        histories = check_ids("histories", histories, self.n_items)
+        histories = check_ids("histories", histories, 1, self.n_items)
         did = [[None] * len(history) for history in histories]
         if behaviours is not None:
-            check_parallel("behaviours", behaviours, histories)
-            did = [row.tolist() for row in check_ids("behaviours", behaviours, FOLLOW)]
+            check_per_event("behaviours", behaviours, histories)
+            did = [row.tolist() for row in check_ids("behaviours", behaviours, 1, FOLLOW)]
         p = np.empty((len(histories), self.n_items + 1))
         for user, history in enumerate(histories):
             events = zip(history.tolist(), did[user], strict=True)
