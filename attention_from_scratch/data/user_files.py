@@ -30,7 +30,7 @@ class UserField(NamedTuple):
     names: list[str]
 
     def over(self, users: Sequence[int], histories: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """The same at every event of these users: a `context` for a model."""
+        """Repeat each user's kind at all of the user's events: a `context` for a model."""
         return [
             np.full(len(history), self.kinds[user])
             for user, history in zip(users, histories, strict=True)
@@ -93,7 +93,7 @@ def read_user_fields(path: str | PathLike, labels: Sequence[str]) -> dict[str, U
 
 
 def age_group(text: str, where: str) -> str:
-    """Such as "25-34" for 29; "" for nothing."""
+    """Name the group that an age is in: "25-34" for "29"; "" for "", which is not known."""
     if not text:
         return ""
     if not text.isdecimal():
@@ -105,7 +105,7 @@ def age_group(text: str, where: str) -> str:
 
 
 def field_of(values: Sequence[str]) -> UserField:
-    """Each user's value as a number; values in alphabetical order."""
+    """Number the values of the users from 1, in alphabetical order; "" is 0, not known."""
     names = ["", *sorted(set(values) - {""})]
     kind = {name: place for place, name in enumerate(names)}
     return UserField(np.array([kind[value] for value in values], np.int64), names)

@@ -94,7 +94,7 @@ def top_k(scores: np.ndarray, k: int) -> np.ndarray:
     Parameters
     ----------
     scores : (users, V + 1) floats
-        As in `rank_targets`.
+        Larger is better, -inf means "cannot be recommended"; column 0 (padding) is -inf.
     k : int
         Length of the list.
 

@@ -218,6 +218,7 @@ def evaluate(
 
 
 def _users_with_target(histories, targets):
+    """The users (by index) who have a target; an error if there is not one target a history."""
     targets = np.asarray(targets)
     if targets.shape != (len(histories),) or targets.dtype.kind not in "iu":
         raise ValueError(
