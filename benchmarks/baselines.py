@@ -14,9 +14,6 @@ each file and keep the epoch that is best.
 """
 
 import argparse
-import json
-import platform
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import product
@@ -35,7 +32,6 @@ from attention_from_scratch.data import (
 )
 from attention_from_scratch.data.readers import ITEM_FILES
 from attention_from_scratch.evaluation import evaluate
-from attention_from_scratch.files import replace_file
 from attention_from_scratch.models import SASRec, gru4rec
 from attention_from_scratch.models.bpr import BPR
 from attention_from_scratch.models.content import ContentBased
@@ -45,6 +41,10 @@ from attention_from_scratch.models.popularity import MostPopular, RecentlyPopula
 from attention_from_scratch.plot import save
 from attention_from_scratch.training import available_cores
 from benchmarks.baselines_page import CHOSEN_BY, figure, page, read_results, section
+from benchmarks.common import options as kinds
+from benchmarks.common.machine import Clocks, made_on
+from benchmarks.common.resuming import training_of
+from benchmarks.common.writing import as_read, read_json, write_json, write_text
 
 RESULTS = Path(__file__).parent / "results" / "baselines"
 HALF_LIVES = (None, 1, 2, 3, 5, 10, 30)
@@ -90,11 +90,11 @@ LEARNING = {
         BPR,
         {
             "ml-100k": {
-                "model": {"dim": 64, "regularization": 0.003},
+                "model": {"dim": 64, "regularization": 0.003, "ops": "plain"},
                 "fit": {"epochs": 200, "patience": 40, "lr": 5e-3, "batch_size": 8192},
             },
             "ml-1m": {
-                "model": {"dim": 64, "regularization": 0.003},
+                "model": {"dim": 64, "regularization": 0.003, "ops": "plain"},
                 "fit": {"epochs": 150, "patience": 30, "lr": 5e-3, "batch_size": 8192},
             },
         },
@@ -104,11 +104,11 @@ LEARNING = {
         gru4rec,
         {
             "ml-100k": {
-                "model": {"max_len": 200, "dim": 64, "dropout": 0.5},
+                "model": {"max_len": 200, "dim": 64, "dropout": 0.5, "ops": "plain"},
                 "fit": {"epochs": 100, "patience": 20, "lr": 3e-3, "batch_size": 32},
             },
             "ml-1m": {
-                "model": {"max_len": 100, "dim": 64, "dropout": 0.2},
+                "model": {"max_len": 100, "dim": 64, "dropout": 0.2, "ops": "plain"},
                 "fit": {"epochs": 30, "patience": 10, "lr": 3e-3, "batch_size": 64},
                 "because": BUDGET,
             },
@@ -119,11 +119,11 @@ LEARNING = {
         SASRec,
         {
             "ml-100k": {
-                "model": {"max_len": 200, "dim": 50, "n_blocks": 2, "dropout": 0.2},
+                "model": {"max_len": 200, "dim": 50, "n_blocks": 2, "dropout": 0.2, "ops": "plain"},
                 "fit": {"epochs": 200, "patience": 50},
             },
             "ml-1m": {
-                "model": {"max_len": 100, "dim": 50, "n_blocks": 2, "dropout": 0.2},
+                "model": {"max_len": 100, "dim": 50, "n_blocks": 2, "dropout": 0.2, "ops": "plain"},
                 "fit": {"epochs": 40, "patience": 10, "lr": 2e-3, "batch_size": 64},
                 "because": BUDGET,
             },
@@ -186,9 +186,9 @@ def main(arguments: list[str] | None = None) -> None:
     for path, name, seed in missing:
         print(f"{events.name}: {path.stem}", flush=True)
         result = count(name, events) if seed is None else learn(name, events, seed, options.threads)
-        write(path, json.dumps(result, indent=1) + "\n")
+        write_json(path, result)
     save(figure(read_results(folder)), options.out / f"{events.name}.png", dpi=120)
-    write(options.out / "README.md", page(options.out))
+    write_text(options.out / "README.md", page(options.out))
     print(section(read_results(folder)))
 
 
@@ -199,19 +199,12 @@ def parse(arguments):
     )
     parser.add_argument("--data", type=Path, required=True, help="a file of events")
     parser.add_argument("--models", nargs="+", choices=MODELS, metavar="MODEL", default=None)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--seeds", type=kinds.seed, nargs="+", default=[0, 1, 2])
     parser.add_argument(
-        "--threads", type=int, help="of a model that learns; all cores if not given"
+        "--threads", type=kinds.count, help="of a model that learns; all cores if not given"
     )
     parser.add_argument("--out", type=Path, default=RESULTS, help=f"a folder; {RESULTS} otherwise")
-    options = parser.parse_args(arguments)
-    for name in ("seeds", "threads"):
-        least = {"seeds": 0, "threads": 1}[name]
-        values = getattr(options, name)
-        for value in [values] if isinstance(values, int) else values or []:
-            if value < least:
-                parser.error(f"--{name} was {value}, but must be an integer from {least} on")
-    return options, parser
+    return parser.parse_args(arguments), parser
 
 
 def missing_runs(
@@ -233,7 +226,7 @@ def missing_runs(
             path = folder / (f"{name}.json" if seed is None else f"{name}-seed{seed}.json")
             if not path.exists():
                 yield path, name, seed
-            elif json.loads(path.read_text())["asked"] != as_json(asked(name, events.name)):
+            elif read_json(path)["asked"] != as_read(asked(name, events.name)):
                 raise ValueError(f"{path} was made with other settings: delete it to run it again")
 
 
@@ -245,20 +238,15 @@ def asked(name: str, data: str) -> dict:
     return settings.get(data, settings[OTHER_FILES])
 
 
-def as_json(value):
-    """What is read again when this has been written."""
-    return json.loads(json.dumps(value))
-
-
 def count(name: str, events: Events) -> dict:
     """Fit a model with every setting of its grid; ask for the test events with the best."""
     grid, split = COUNTING[name].grid, events.split
     settings = [dict(zip(grid, values, strict=True)) for values in product(*grid.values())]
     best = -1.0
     for choice in tqdm(settings, unit="setting", leave=False, disable=None):
-        start = clocks()
+        clocks = Clocks()
         model = counted(name, events, choice)
-        spent = clocks() - start
+        spent = clocks.read(2)
         validation = evaluate(model.scores, split.train, split.validation)[CHOSEN_BY]
         if validation > best:
             best, chosen = validation, (model, choice, spent)
@@ -280,27 +268,15 @@ def learn(name: str, events: Events, seed: int, threads: int | None) -> dict:
     """Train from one seed; ask for the test events with the best epoch."""
     settings, split = asked(name, events.name), events.split
     model = LEARNING[name].make(events.data.n_items, seed=seed, **settings["model"])
-    start = clocks()
-    model.fit(split.train, validation=split.validation, threads=threads, **settings["fit"])
-    spent = clocks() - start
-    if model.interrupted:
-        raise KeyboardInterrupt
-    found = {
-        "seed": seed,
-        "best_epoch": model.best_epoch,
-        "epochs": len(model.history),
-        "threads": threads or available_cores(),
-        "validation": max(row.get(CHOSEN_BY, 0) for row in model.history),
-    }
+    cores = {"threads": threads, "processes": 1}  # the time of others would not be counted
+    clocks = Clocks()
+    model.fit(split.train, validation=split.validation, **cores, **settings["fit"])
+    spent = clocks.read(2)
+    found = {"seed": seed, "threads": threads or available_cores(), **training_of(model)}
     return result(name, events, model, found, spent)
 
 
-def clocks() -> np.ndarray:
-    """Now: on the clock, and in the seconds that processors have given to this process."""
-    return np.array([time.perf_counter(), time.process_time()])
-
-
-def result(name: str, events: Events, model, found: dict, spent: np.ndarray) -> dict:
+def result(name: str, events: Events, model, found: dict, spent: dict) -> dict:
     """What goes into the file of a run."""
     split = events.split
     return {
@@ -308,19 +284,11 @@ def result(name: str, events: Events, model, found: dict, spent: np.ndarray) -> 
         "title": MODELS[name].title,
         "asked": asked(name, events.name),
         **found,
-        "seconds": round(float(spent[0]), 2),
-        "cpu_seconds": round(float(spent[1]), 2),
-        "cores": available_cores(),
-        "numpy": np.__version__,
-        "python": platform.python_version(),
+        **spent,
+        **made_on(),
         **events.describe(),
         "test": evaluate(model.scores, split.test_histories, split.test),
     }
-
-
-def write(path: Path, text: str) -> None:
-    """Write a text, all of it or nothing."""
-    replace_file(path, lambda part: part.write_text(text, encoding="utf-8"))
 
 
 if __name__ == "__main__":

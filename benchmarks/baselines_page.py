@@ -1,12 +1,13 @@
 """From the results of `benchmarks.baselines` to its page: a table, a figure and the settings."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from attention_from_scratch.plot.figure import new_figure
+from benchmarks.common.numbers import mean_and_spread
+from benchmarks.common.writing import in_words, markdown, read_json
 
 METRICS = ("HR@10", "NDCG@10", "MRR", "coverage")
 CHOSEN_BY = "NDCG@10"
@@ -31,7 +32,7 @@ def read_results(folder: Path) -> list[Runs]:
     """The runs of each model, the best model first."""
     models: dict[str, Runs] = {}
     for path in sorted(folder.glob("*.json")):
-        run = json.loads(path.read_text(encoding="utf-8"))
+        run = read_json(path)
         models.setdefault(run["model"], []).append(run)
     return sorted(models.values(), key=lambda runs: -np.mean(values_of(runs, CHOSEN_BY)))
 
@@ -56,33 +57,23 @@ def page(out: Path) -> str:
 def section(models: list[Runs]) -> str:
     """Table, figure and settings of one file of events."""
     first = models[0][0]
-    lines = [
-        f"| model | {' | '.join(METRICS)} | seeds | training |",
-        f"| --- |{' --- |' * (len(METRICS) + 2)}",
-        *map(table_row, models),
-    ]
+    header = ["model", *METRICS, "seeds", "training"]
     parts = [
         f"## {first['data']}: {first['events']}",
-        "\n".join(lines),
+        markdown(header, map(table_row, models)),
         f"![NDCG@10 of every model on {first['data']}]({first['data']}.png)",
         "\n".join(f"- {note}" for note in notes(models)),
     ]
     return "\n\n".join(parts)
 
 
-def table_row(runs: Runs) -> str:
+def table_row(runs: Runs) -> list[str]:
     """Mean and spread of each metric."""
-    metrics = [with_spread(values_of(runs, metric)) for metric in METRICS]
+    metrics = [mean_and_spread(values_of(runs, metric), ".4f") for metric in METRICS]
     seeds = str(len(runs)) if learns(runs) else "-"
     seconds = np.mean([run["cpu_seconds"] for run in runs])
     training = f"{seconds:.1f} s" if seconds < 60 else f"{seconds / 60:.1f} min"
-    return f"| {' | '.join([runs[0]['title'], *metrics, seeds, training])} |"
-
-
-def with_spread(values: list[float]) -> str:
-    """0.1124 ± 0.0053; of a single value the value."""
-    spread = f" ± {np.std(values, ddof=1):.4f}" if len(values) > 1 else ""
-    return f"{np.mean(values):.4f}{spread}"
+    return [runs[0]["title"], *metrics, seeds, training]
 
 
 def notes(models: list[Runs]) -> Iterator[str]:
@@ -91,13 +82,13 @@ def notes(models: list[Runs]) -> Iterator[str]:
     for runs in models:
         run = runs[0]
         if learns(runs):
-            settings = describe(run["asked"]["model"] | run["asked"]["fit"])
+            settings = in_words(run["asked"]["model"] | run["asked"]["fit"])
             epochs = ", ".join(str(run["best_epoch"]) for run in runs)
             because = run["asked"].get("because")
             reason = f" ({because})" if because else ""
             yield f"{run['title']}: {settings}{reason}; best epoch {epochs}."
         elif run["chosen"]:
-            yield f"{run['title']}: {describe(run['chosen'])}; best of {run['tried']} settings."
+            yield f"{run['title']}: {in_words(run['chosen'])}; best of {run['tried']} settings."
     if first["ordered_by"] != "timestamp":
         yield "The file has no timestamps: RecentlyPopular counts the latest events of each user."
     if first["features"] is None:
@@ -108,11 +99,6 @@ def notes(models: list[Runs]) -> Iterator[str]:
         f"{(best * (1 - best) / users) ** 0.5:.3f}: so far would another sample of users move it, "
         "whatever the spread over seeds."
     )
-
-
-def describe(settings: dict) -> str:
-    """max_len 200, dim 64."""
-    return ", ".join(f"{name} {value}" for name, value in settings.items())
 
 
 def figure(models: list[Runs]):

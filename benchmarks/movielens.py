@@ -7,89 +7,85 @@ file is there is not repeated, so the command can be stopped and started again.
 """
 
 import argparse
-import json
-import platform
-import time
 from pathlib import Path
 
 import numpy as np
 
-from attention_from_scratch.data import leave_one_out, read_interactions
+from attention_from_scratch.data import Split, leave_one_out, read_interactions
 from attention_from_scratch.evaluation import evaluate
 from attention_from_scratch.models import SASRec
-from attention_from_scratch.training import available_cores, replace_file
+from benchmarks.common.machine import Clocks, made_on
+from benchmarks.common.numbers import mean_and_spread
+from benchmarks.common.options import seed
+from benchmarks.common.resuming import read_results, training_of
+from benchmarks.common.writing import in_words, markdown, write_json, write_text
 
 RESULTS = Path(__file__).parent / "results" / "ml-100k"
+OPS = "plain"
 SETTINGS = {"max_len": 200, "dim": 50, "n_blocks": 2, "n_heads": 1, "dropout": 0.2}
 EPOCHS = {"bce": 400, "cross_entropy": 200}  # at most; patience ends most runs earlier
 METRICS = ("HR@10", "NDCG@10", "MRR", "coverage")
 
 
-def main():
-    """Run what is missing; print the table."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+def main(arguments: list[str] | None = None) -> None:
+    """Run what is missing; print the page."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.movielens", description=__doc__.split("\n")[0]
+    )
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--seeds", type=seed, nargs="+", default=[0, 1, 2])
     parser.add_argument("--out", type=Path, default=RESULTS)
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     options.out.mkdir(parents=True, exist_ok=True)
     split = leave_one_out(read_interactions(options.data).histories)
     for loss in EPOCHS:
-        for seed in options.seeds:
-            path = options.out / f"{loss}-seed{seed}.json"
+        for number in options.seeds:
+            path = options.out / f"{loss}-seed{number}.json"
             if not path.exists():
-                result = json.dumps(run(split, loss, seed), indent=1) + "\n"
-                replace_file(path, lambda part, text=result: part.write_text(text))
-    table = make_table(options.out)
-    print(table)
-    replace_file(options.out / "README.md", lambda part: part.write_text(table))
+                write_json(path, run(split, loss, number))
+    text = page(read_results(options.out))
+    print(text)
+    write_text(options.out / "README.md", text)
 
 
-def run(split, loss: str, seed: int) -> dict:
+def run(split: Split, loss: str, number: int) -> dict:
     """Train with one loss and one seed; the test events are looked at once, at the end."""
     n_items = max(int(history.max()) for history in split.test_histories)
     n_items = max(n_items, int(split.test.max()))
-    model = SASRec(n_items, **SETTINGS, loss=loss, seed=seed)
-    start = time.perf_counter()
+    model = SASRec(n_items, **SETTINGS, ops=OPS, loss=loss, seed=number)
+    clocks = Clocks()
     model.fit(split.train, epochs=EPOCHS[loss], validation=split.validation)
-    seconds = time.perf_counter() - start
-    if model.interrupted:
-        raise KeyboardInterrupt
+    spent, training = clocks.read(), training_of(model)
     return {
         "loss": loss,
-        "seed": seed,
-        "best_epoch": model.best_epoch,
-        "epochs": len(model.history),
-        "seconds": round(seconds, 1),
-        "cores": available_cores(),
-        "numpy": np.__version__,
-        "python": platform.python_version(),
-        "validation": max(row.get("NDCG@10", 0) for row in model.history),
+        "ops": OPS,
+        "seed": number,
+        **training,
+        "seconds": spent["seconds"],
+        **made_on(),
         "test": evaluate(model.scores, split.test_histories, split.test),
     }
 
 
-def make_table(folder: Path) -> str:
+def page(results: list[dict]) -> str:
+    """The table, and how it was made."""
+    (ops,) = {result["ops"] for result in results}
+    made = f"SASRec, {in_words(SETTINGS | {'ops': ops})}: `python -m benchmarks.movielens`"
+    return f"{make_table(results)}\n\n{made}\n"
+
+
+def make_table(results: list[dict]) -> str:
     """Mean and standard deviation over the seeds of each loss, as Markdown."""
-    lines = [
-        f"| loss | seeds | {' | '.join(METRICS)} | best epoch | time per run |",
-        f"| --- | --- |{' --- |' * (len(METRICS) + 2)}",
-    ]
+    rows = []
     for loss in EPOCHS:
-        results = [json.loads(path.read_text()) for path in sorted(folder.glob(f"{loss}-*.json"))]
-        if not results:
+        runs = [result for result in results if result["loss"] == loss]
+        if not runs:
             continue
-        cells = []
-        for metric in METRICS:
-            values = [result["test"][metric] for result in results]
-            spread = np.std(values, ddof=1) if len(values) > 1 else float("nan")
-            cells.append(f"{np.mean(values):.4f} ± {spread:.4f}")
-        epochs = ", ".join(str(result["best_epoch"]) for result in results)
-        minutes = np.mean([result["seconds"] for result in results]) / 60
-        lines.append(
-            f"| {loss} | {len(results)} | {' | '.join(cells)} | {epochs} | {minutes:.1f} min |"
-        )
-    return "\n".join(lines) + "\n"
+        tests = [mean_and_spread([run["test"][name] for run in runs], ".4f") for name in METRICS]
+        epochs = ", ".join(str(run["best_epoch"]) for run in runs)
+        minutes = np.mean([run["seconds"] for run in runs]) / 60
+        rows.append([loss, str(len(runs)), *tests, epochs, f"{minutes:.1f} min"])
+    return markdown(["loss", "seeds", *METRICS, "best epoch", "time per run"], rows)
 
 
 if __name__ == "__main__":

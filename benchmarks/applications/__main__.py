@@ -11,7 +11,8 @@ import sys
 from pathlib import Path
 
 from benchmarks.applications import decisions, fusion, news, shop, social
-from benchmarks.folders import add_places, writable
+from benchmarks.common.folders import add_places, writable
+from benchmarks.common.options import count, seed
 
 RESULTS = Path(__file__).parents[1] / "results" / "applications"
 QUICK_RESULTS = Path("runs") / "applications-quick"
@@ -59,20 +60,6 @@ def parse(arguments: list[str] | None) -> tuple[argparse.Namespace, argparse.Arg
     )
     parser.add_argument("--threads", type=count, default=1, help="of a training (1)")
     return parser.parse_args(arguments), parser
-
-
-def seed(text: str) -> int:
-    """An integer from 0 on."""
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is no seed: an integer from 0 on")
-    return int(text)
-
-
-def count(text: str) -> int:
-    """An integer from 1 on."""
-    if not text.isdecimal() or not int(text):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of threads: an integer from 1 on")
-    return int(text)
 
 
 if __name__ == "__main__":

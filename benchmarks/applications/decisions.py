@@ -7,8 +7,6 @@ truth is not known, but names say something to everybody.
 """
 
 import argparse
-import json
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,22 +21,22 @@ from attention_from_scratch.data import (
 )
 from attention_from_scratch.evaluation import evaluate, whole_catalogue
 from attention_from_scratch.explain.agreement import agreement, summary
-from attention_from_scratch.explain.correlation import spearman
-from attention_from_scratch.explain.explanation import FEWEST, Explanation, explain
+from attention_from_scratch.explain.correlation import FEWEST, spearman
+from attention_from_scratch.explain.explanation import Explanation, explain
 from attention_from_scratch.explain.report import Report, aggregate_report
-from attention_from_scratch.files import replace_file
 from attention_from_scratch.models import Recommender, SASRec
 from attention_from_scratch.models.popularity import MostPopular
 from attention_from_scratch.plot import save
 from benchmarks.applications.decisions_page import figures, page
-from benchmarks.claims.measuring import environment
-from benchmarks.claims.writing import as_json, rounded
-from benchmarks.resuming import check_settings
+from benchmarks.common.machine import Clocks, environment
+from benchmarks.common.resuming import check_settings, training_of
+from benchmarks.common.writing import as_json, read_json, write_text
 
 AGAIN = whole_catalogue(exclude_seen=False)  # a product may be taken again
-BANK_MODEL = {"max_len": 10, "dim": 32, "n_blocks": 2, "n_heads": 1, "dropout": 0.1}
+SAME = {"n_blocks": 2, "n_heads": 1, "ops": "plain"}  # of both models
+BANK_MODEL = {"max_len": 10, "dim": 32, "dropout": 0.1} | SAME
 BANK_FIT = {"lr": 2e-3, "evaluate_every": 2, "patience": 10}
-FILM_MODEL = {"max_len": 50, "dim": 48, "n_blocks": 2, "n_heads": 1, "dropout": 0.2}
+FILM_MODEL = {"max_len": 50, "dim": 48, "dropout": 0.2} | SAME
 FILM_FIT = {"lr": 3e-3, "batch_size": 32, "evaluate_every": 2, "patience": 8}
 PAIRS = (10, 20)  # how many of the pairs that are named first are looked at; and all true ones
 HINTS = ("attention", "the model's loss", "recency")  # of what a recommendation rests on
@@ -67,8 +65,7 @@ def main(options: argparse.Namespace) -> str:
         check_settings(path, settings)
     else:
         found = measure(settings, options)
-        text = as_json({"settings": settings, "quick": options.quick} | rounded(found))
-        replace_file(path, lambda part: part.write_text(text, "utf-8"))
+        write_text(path, as_json({"settings": settings, "quick": options.quick} | found))
     return write(path)
 
 
@@ -95,9 +92,9 @@ def measure(settings: dict, options: argparse.Namespace) -> dict:
 
 def write(path: Path) -> str:
     """Page and figures beside the result; returns the page."""
-    result = json.loads(path.read_text("utf-8"))
+    result = read_json(path)
     text = page(result)
-    replace_file(path.with_suffix(".md"), lambda part: part.write_text(text, "utf-8"))
+    write_text(path.with_suffix(".md"), text)
     for name, drawn in figures(result).items():
         save(drawn, path.with_name(f"{name}.png"), dpi=120)
     return text
@@ -140,14 +137,13 @@ def ask_bank(settings: dict, seed: int, threads: int) -> dict:
 
 def train(model: SASRec, histories, fit: dict) -> dict:
     """Fit the model; how that went."""
-    start = time.process_time()
+    clocks = Clocks()
     model.fit(histories, progress=False, **fit)
-    if model.interrupted:
-        raise KeyboardInterrupt
+    training, spent = training_of(model), clocks.read()
     return {
-        "epochs": len(model.history),
-        "best_epoch": model.best_epoch,
-        "cpu_seconds": round(time.process_time() - start, 1),
+        "epochs": training["epochs"],
+        "best_epoch": training["best_epoch"],
+        "cpu_seconds": spent["cpu_seconds"],
     }
 
 

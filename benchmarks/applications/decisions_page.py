@@ -4,7 +4,8 @@ import numpy as np
 
 from attention_from_scratch.plot import explanation
 from attention_from_scratch.plot.figure import new_figure
-from benchmarks.claims.writing import finish, markdown
+from benchmarks.common.drawing import finish
+from benchmarks.common.writing import markdown, recipe_lines
 
 RISES, FALLS, STILL, TRUTH = "#0072B2", "#D55E00", "#888888", "#000000"
 WORDS = {1: "up", -1: "down", 0: "neither"}
@@ -273,9 +274,7 @@ def the_films(films: dict) -> list[str]:
 
 def made(result: dict) -> str:
     """Settings and the command."""
-    lines = [
-        f"- {name}: {value}" for name, value in result["settings"].items() if value is not None
-    ]
+    lines = recipe_lines(result["settings"])
     around = result["environment"]
     lines.append(f"- NumPy {around['numpy']}, Python {around['python']}")
     data = " --data FILE" if result["films"] else ""

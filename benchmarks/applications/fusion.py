@@ -9,8 +9,6 @@ them in training all the same, to show what that does.)
 """
 
 import argparse
-import platform
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -34,15 +32,15 @@ from attention_from_scratch.evaluation import (
     ndcg,
     rank_targets,
 )
-from attention_from_scratch.files import replace_file
 from attention_from_scratch.models import Pipeline, Recommender
 from attention_from_scratch.models.content import ContentBased
 from attention_from_scratch.models.popularity import MostPopular
 from attention_from_scratch.networks.item_table import item_table
 from attention_from_scratch.plot import save
-from attention_from_scratch.training import available_cores
 from benchmarks.applications.fusion_page import figure, page
-from benchmarks.resuming import read_results, run_missing
+from benchmarks.common.machine import Clocks, made_on
+from benchmarks.common.resuming import read_results, run_missing, training_of
+from benchmarks.common.writing import write_text
 
 LEFT_OUT = 0.1  # share of the films
 BORDERS = (0, 10, 50, 200)  # events of a film in training: rare ones have fewer than 10
@@ -231,6 +229,7 @@ def settings_of(quick: bool) -> dict:
             "dim": 8 if quick else 48,
             "n_blocks": 1,
             "dropout": 0.3,
+            "ops": "plain",
         },
         "fit": {"lr": 5e-3, "batch_size": 64, "evaluate_every": 2, "patience": 8}
         | {"epochs": 2 if quick else 40},
@@ -290,29 +289,22 @@ def best_content(films: Films) -> tuple[ContentBased, float | None]:
         for half_life in HALF_LIVES
     ]
     best = max(models, key=quality)
-    return best, best.half_life
+    return best, best.settings.half_life
 
 
 def run_variant(films: Films, settings: dict, key: str, seed: int, threads: int) -> dict:
     """Train one model; the questions are asked once, at the end."""
-    start, start_cpu = time.perf_counter(), time.process_time()
+    clocks = Clocks()
     model = train(films, VARIANTS[key], settings, seed, threads)
-    seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - start_cpu
-    if model.interrupted:
-        raise KeyboardInterrupt
+    spent = clocks.read()
     return {
         "variant": key,
         "title": VARIANTS[key].title,
         "seed": seed,
-        "best_epoch": model.best_epoch,
-        "epochs": len(model.history),
-        "validation": max((row.get("NDCG@10", 0) for row in model.history), default=0),
-        "seconds": round(seconds, 1),
-        "cpu_seconds": round(cpu_seconds, 1),
+        **training_of(model),
+        **spent,
         "threads": threads,
-        "cores": available_cores(),
-        "numpy": np.__version__,
-        "python": platform.python_version(),
+        **made_on(),
         "test": measured(model, films),
         "example": example(model, films) if key == EXAMPLE else None,
     }
@@ -455,6 +447,6 @@ def write(folder: Path) -> str:
     results = read_results(folder)
     text = page(results, list(VARIANTS))
     target = folder.with_suffix(".md")
-    replace_file(target, lambda part: part.write_text(text, "utf-8"))
+    write_text(target, text)
     save(figure(results, list(VARIANTS)), target.with_suffix(".png"), dpi=120)
     return text

@@ -3,7 +3,9 @@
 from statistics import mean, stdev
 
 from attention_from_scratch.plot.figure import new_figure
-from benchmarks.claims.writing import finish, markdown, mean_and_spread
+from benchmarks.common.drawing import finish
+from benchmarks.common.numbers import mean_and_spread
+from benchmarks.common.writing import markdown, recipe_lines
 
 COUNTED, LEARNED, LIMIT = "#999999", "#0072B2", "#000000"
 PANELS = {
@@ -277,8 +279,7 @@ def made(counted: dict, runs: dict) -> str:
         ]
         for found in runs.values()
     ]
-    settings = {name: value for name, value in counted["settings"].items() if value is not None}
-    lines = [f"- {name}: {value}" for name, value in settings.items()]
+    lines = recipe_lines(counted["settings"])
     lines.append(f"- ContentBased: half_life {counted['half_life']}, chosen by validation")
     quick = " --quick" if counted["quick"] else ""
     return "\n\n".join(

@@ -19,6 +19,7 @@ from benchmarks.applications.study import (
     Model,
     Study,
     chosen,
+    recipe,
     recommended,
     run,
 )
@@ -69,10 +70,8 @@ class Newspaper(Study):
             "users": 300 if quick else 8000,
             "readers of the test": 200 if quick else 4000,
             "length": (5, 15),
-            "model": {"max_len": 15, "dim": 16 if quick else 32, "dropout": 0.1},
             "id_dropout of those who read titles": 0.9,
-            "fit": {"lr": 3e-3, "batch_size": 64, "evaluate_every": 2, "patience": 8}
-            | {"epochs": 3 if quick else 30},
+            **recipe(quick, max_len=15, dim=32, dropout=0.1, lr=3e-3),
         }
 
     def prepare(self, settings: dict, seed: int) -> Asked:

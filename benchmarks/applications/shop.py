@@ -19,6 +19,7 @@ from benchmarks.applications.study import (
     after,
     chosen,
     mixed,
+    recipe,
     recommended,
     run,
 )
@@ -62,9 +63,7 @@ class Shop(Study):
         return {
             "users": 300 if quick else 6000,
             "length": (10, 20) if quick else (20, 50),
-            "model": {"max_len": 50, "dim": 16 if quick else 64, "dropout": 0.3},
-            "fit": {"lr": 5e-3, "batch_size": 64, "evaluate_every": 2, "patience": 8}
-            | {"epochs": 3 if quick else 30},
+            **recipe(quick, max_len=50, dim=64, dropout=0.3, lr=5e-3),
         }
 
     def prepare(self, settings: dict, seed: int) -> Asked:

@@ -19,6 +19,7 @@ from benchmarks.applications.study import (
     after,
     chosen,
     mixed,
+    recipe,
     recommended,
     run,
 )
@@ -57,9 +58,7 @@ class Feed(Study):
         return {
             "users": 300 if quick else 8000,
             "length": (8, 20),
-            "model": {"max_len": 20, "dim": 16 if quick else 32, "dropout": 0.3},
-            "fit": {"lr": 2e-3, "batch_size": 64, "evaluate_every": 2, "patience": 8}
-            | {"epochs": 3 if quick else 30},
+            **recipe(quick, max_len=20, dim=32, dropout=0.3, lr=2e-3),
         }
 
     def prepare(self, settings: dict, seed: int) -> Asked:

@@ -7,8 +7,6 @@ file is there is not repeated.
 """
 
 import argparse
-import platform
-import time
 from collections.abc import Callable, Iterator
 from functools import cache, partial
 from pathlib import Path
@@ -24,14 +22,14 @@ from attention_from_scratch.evaluation import (
     rank_targets,
     whole_catalogue,
 )
-from attention_from_scratch.files import replace_file
 from attention_from_scratch.models import Pipeline
 from attention_from_scratch.models.markov import MarkovChain
 from attention_from_scratch.ops import log_softmax
 from attention_from_scratch.plot import save
-from attention_from_scratch.training import available_cores
 from benchmarks.applications.study_page import draw, page
-from benchmarks.resuming import read_results, run_missing
+from benchmarks.common.machine import Clocks, made_on
+from benchmarks.common.resuming import read_results, run_missing, training_of
+from benchmarks.common.writing import write_text
 
 DATA_SEEDS = (0, 1)  # the second is a check: other users, with the first model and seed only
 
@@ -231,25 +229,18 @@ def run_model(
 ) -> dict:
     """Train one model; the events of the test are asked for once, at the end."""
     data, model = prepare(data_seed), study.MODELS[key]
-    start, start_cpu = time.perf_counter(), time.process_time()
+    clocks = Clocks()
     fitted = study.train(settings, data, model, seed=seed, threads=threads)
-    seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - start_cpu
-    if fitted.interrupted:
-        raise KeyboardInterrupt
+    spent, training = clocks.read(), training_of(fitted)
     scores = study.scores(data, model, fitted)
     return {
         "model": key,
         "data_seed": data_seed,
         "seed": seed,
-        "best_epoch": fitted.best_epoch,
-        "epochs": len(fitted.history),
-        "validation": max((row.get("NDCG@10", 0) for row in fitted.history), default=0),
-        "seconds": round(seconds, 1),
-        "cpu_seconds": round(cpu_seconds, 1),
+        **training,
+        **spent,
         "threads": threads,
-        "cores": available_cores(),
-        "numpy": np.__version__,
-        "python": platform.python_version(),
+        **made_on(),
         "test": measured(scores, data.targets),
         "example": study.example(data, scores) if key == next(iter(study.MODELS)) else None,
     }
@@ -307,12 +298,31 @@ def write(study: Study, folder: Path) -> str:
     results = read_results(folder)
     text = page(study, results)
     target = folder.parent / f"{study.NAME}.md"
-    replace_file(target, lambda part: part.write_text(text, "utf-8"))
+    write_text(target, text)
     save(draw(study, results), target.with_suffix(".png"), dpi=120)
     return text
 
 
 # --- what the studies share
+
+
+def recipe(quick: bool, *, max_len: int, dim: int, dropout: float, lr: float) -> dict:
+    """Settings of the models of a study, and of their training."""
+    return {
+        "model": {
+            "max_len": max_len,
+            "dim": 16 if quick else dim,
+            "dropout": dropout,
+            "ops": "plain",
+        },
+        "fit": {
+            "lr": lr,
+            "batch_size": 64,
+            "evaluate_every": 2,
+            "patience": 8,
+            "epochs": 3 if quick else 30,
+        },
+    }
 
 
 def chosen(events: Events, users) -> Events:

@@ -4,7 +4,9 @@ from collections.abc import Iterable
 from statistics import mean
 
 from attention_from_scratch.plot.figure import new_figure
-from benchmarks.claims.writing import STYLES, finish, markdown, mean_and_spread
+from benchmarks.common.drawing import STYLES, finish
+from benchmarks.common.numbers import mean_and_spread
+from benchmarks.common.writing import markdown, recipe_lines
 
 METRICS = {"HR@1": ".3f", "HR@10": ".3f", "NDCG@10": ".3f", "cross_entropy": ".3f"}
 TITLES = ["HR@1", "HR@10", "NDCG@10", "cross-entropy"]
@@ -168,7 +170,7 @@ def made(study, found: dict) -> str:
             rows.append([model.title, str(len(runs)), epochs, f"{seconds:.0f} s"])
     settings = found["limits"]["settings"]
     quick = " --quick" if found["limits"]["quick"] else ""
-    lines = [f"- {name}: {value}" for name, value in settings.items()]
+    lines = recipe_lines(settings)
     return "\n\n".join(
         [
             markdown(["model", "runs", "best epoch", "processor time of a training"], rows),

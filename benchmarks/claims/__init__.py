@@ -9,4 +9,8 @@ of its claims. It offers
     figure(result)      the numbers as a picture
     measured(result)    one sentence, its numbers taken from the result
     verdict(result)     (where there is something to settle) a paragraph
+
+What is measured is the mathematics as it is to be read: all claims run on the plain ops.
 """
+
+OPS = "plain"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from benchmarks.claims import complexity, cross, scale, scaling, trained
 from benchmarks.claims.writing import RESULTS, redraw, run
-from benchmarks.folders import add_places, add_redraw, writable
+from benchmarks.common.folders import add_places, add_redraw, writable
 
 CLAIMS = {"complexity": complexity, "scale": scale, "scaling": scaling, "cross": cross}
 QUICK_RESULTS = Path("runs") / "claims-quick"

@@ -14,8 +14,10 @@ import numpy as np
 
 from attention_from_scratch import ops
 from attention_from_scratch.plot.figure import new_figure
-from benchmarks.claims.measuring import alternate, quartiles, slope, slower_where, upper_half
-from benchmarks.claims.writing import STYLES, draw_line, finish, log_axes, markdown, ranged
+from benchmarks.claims.measuring import alternate, slower_where, upper_half
+from benchmarks.common.drawing import STYLES, draw_line, finish, log_axes
+from benchmarks.common.numbers import quartiles, ranged, slope
+from benchmarks.common.writing import markdown
 
 ARTICLE = (
     "that self-attention has a low complexity, which depends only on the length of the sequence "

@@ -18,16 +18,10 @@ from attention_from_scratch import ops
 from attention_from_scratch.plot.figure import new_figure
 from benchmarks.claims import lookup
 from benchmarks.claims.lookup import READERS
-from benchmarks.claims.measuring import alternate, quartiles, slope
-from benchmarks.claims.writing import (
-    STYLES,
-    draw_line,
-    finish,
-    log_axes,
-    markdown,
-    mean_and_spread,
-    ranged,
-)
+from benchmarks.claims.measuring import alternate
+from benchmarks.common.drawing import STYLES, draw_line, finish, log_axes
+from benchmarks.common.numbers import mean_and_spread, quartiles, ranged, slope
+from benchmarks.common.writing import markdown
 
 ARTICLE = (
     "that self-attention is a special form of attention: attention usually relates different "

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from attention_from_scratch import ops
 from attention_from_scratch.networks import pipeline
 from attention_from_scratch.networks.stages import Stages
 from attention_from_scratch.training import Adam, clip_gradients
@@ -76,7 +77,7 @@ def answer_loss(kind: Kind, params: Tree, ids: np.ndarray, answers: np.ndarray):
     if kind.stages.predicts_everywhere:  # but is asked at the last event only
         targets = np.zeros_like(ids)
         targets[:, -1] = answers
-    return pipeline.next_item_loss(params, ids, targets, stages=kind.stages)
+    return pipeline.next_item_loss(params, ids, targets, stages=kind.stages, ops=ops)
 
 
 def train_for(
@@ -113,7 +114,8 @@ def train_for(
 def log_probabilities(kind: Kind, params: Tree, ids: np.ndarray, batch: int = 250) -> np.ndarray:
     """Of each answer 1..V: (N, L) -> (N, V)."""
     parts = np.array_split(ids, -(-len(ids) // batch))
-    scores = [pipeline.next_item_scores(params, p, stages=kind.stages)[:, 1:] for p in parts]
+    settings = {"stages": kind.stages, "ops": ops}
+    scores = [pipeline.next_item_scores(params, part, **settings)[:, 1:] for part in parts]
     logits = np.concatenate(scores).astype(np.float64)
     logits -= logits.max(axis=1, keepdims=True)
     return logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))

@@ -38,7 +38,9 @@ from benchmarks.claims.learning import (
     runs_of,
     train_for,
 )
-from benchmarks.claims.writing import STYLES, draw_line, finish, markdown, mean_and_spread
+from benchmarks.common.drawing import STYLES, draw_line, finish
+from benchmarks.common.numbers import mean_and_spread
+from benchmarks.common.writing import markdown
 
 ARTICLE = (
     "that self-attention captures local dependencies only weakly (3.3, 8.3, 9.1, 9.3), local "

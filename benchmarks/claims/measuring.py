@@ -1,20 +1,15 @@
-"""Times that other programs disturb as little as may be, and what is said of many numbers.
+"""Times that other programs disturb as little as may be, and where one line is above another.
 
 Times are processor time: what this process, on its one thread, was given by the machine. Where
 nothing else runs that is the time on the clock; where something does, it leaves out the waiting
 (but not that others share caches and memory).
 """
 
-import os
-import platform
 import time
 from collections.abc import Callable, Hashable, Mapping, Sequence
 
 import numpy as np
-from threadpoolctl import threadpool_info
 from tqdm import tqdm
-
-from attention_from_scratch.training import available_cores
 
 
 def alternate(
@@ -47,17 +42,6 @@ def alternate(
     return seconds
 
 
-def quartiles(values: Sequence[float]) -> tuple[float, float, float]:
-    """Median, first and third quartile."""
-    low, median, high = np.quantile(np.asarray(values, float), [0.25, 0.5, 0.75])
-    return float(median), float(low), float(high)
-
-
-def slope(x: Sequence[float], y: Sequence[float]) -> float:
-    """The exponent b of y = a x^b, by least squares on log axes."""
-    return float(np.polyfit(np.log(x), np.log(y), 1)[0])
-
-
 def upper_half(sizes: Sequence[float]) -> slice:
     """The larger sizes, where what grows fastest has overtaken what does not grow."""
     return slice(len(sizes) // 2, None)
@@ -76,21 +60,3 @@ def slower_where(x: Sequence[float], first, second) -> list[tuple[float, float]]
     if gap[-1] > 0:
         edges.append(np.inf)
     return list(zip(edges[::2], edges[1::2], strict=True))
-
-
-def load_average() -> float | None:
-    """How many processes wanted to run in the last minute, where the system says so."""
-    return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
-
-
-def environment() -> dict:
-    """What the numbers were measured with."""
-    libraries = [lib for lib in threadpool_info() if lib["user_api"] == "blas"]
-    return {
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-        "blas": ", ".join(f"{lib['internal_api']} {lib['version']}" for lib in libraries),
-        "blas_threads": 1,
-        "machine": platform.machine(),
-        "cores": available_cores(),
-    }

@@ -13,12 +13,12 @@ several times as long. In all of them an epoch has the same number of steps.
 Read after the last event, one layer of global attention *is* causal attention: `same_function`.
 """
 
-import argparse
 import time
 from pathlib import Path
 
 import numpy as np
 
+from attention_from_scratch import ops
 from attention_from_scratch.data import Split, leave_one_out, read_interactions
 from attention_from_scratch.evaluation import evaluate
 from attention_from_scratch.models import Pipeline
@@ -26,8 +26,12 @@ from attention_from_scratch.networks import pipeline
 from attention_from_scratch.networks.stages import Stages
 from attention_from_scratch.plot.figure import new_figure
 from attention_from_scratch.tree import tree_leaves
+from benchmarks.claims import OPS
 from benchmarks.claims.learning import circumstances, runs_of
-from benchmarks.claims.writing import STYLES, finish, markdown
+from benchmarks.common.drawing import STYLES, finish
+from benchmarks.common.numbers import mean_and_spread
+from benchmarks.common.options import count
+from benchmarks.common.writing import in_words, markdown
 
 ARTICLE = (
     "that global self-attention suits what is far and local self-attention what is near (2.1), "
@@ -87,18 +91,11 @@ OPTIONS = {
         "help": "MovieLens-100K: u.data or ml-100k.inter (%(default)s)",
     },
     "--threads": {
-        "type": lambda text: threads(text),
+        "type": count,
         "default": 1,
         "help": "of each run (%(default)s); the times are those of the processor all the same",
     },
 }
-
-
-def threads(text: str) -> int:
-    """An integer from 1 on."""
-    if not text.isdecimal() or not int(text):
-        raise argparse.ArgumentTypeError(f"was {text!r}, but must be an integer from 1 on")
-    return int(text)
 
 
 # --- the runs
@@ -140,7 +137,7 @@ def facts(quick: bool) -> dict:
 def run(shared: dict, settings: dict, seed: int) -> dict:
     """Train one model; the test events are looked at once, at the end."""
     split, config = shared["split"], BASE | settings["change"]
-    model = Pipeline(n_items(split), **config, seed=seed)
+    model = Pipeline(n_items(split), **config, seed=seed, ops=OPS)
     cuts = 1 if model.stages.predicts_everywhere else min(config["cuts"], mean_targets(split))
     fitting = {"batch_size": USERS * cuts, "wanted": recent(split.train, config["max_len"])}
     start = time.process_time()
@@ -197,7 +194,8 @@ def same_function() -> dict[str, float]:
         scores = []
         for attention in ("causal", "global"):
             stages, params, ids = small(attention, encoder)
-            scores.append(pipeline.next_item_scores(params, ids, stages=stages)[:, 1:])
+            found_scores = pipeline.next_item_scores(params, ids, stages=stages, ops=ops)
+            scores.append(found_scores[:, 1:])
         found[encoder] = float(np.abs(scores[0] - scores[1]).max())
     return found
 
@@ -211,13 +209,14 @@ def same_loss(positions: bool) -> float:
     """
     stages, params, ids = small("causal", positions=positions)
     targets = np.where(ids[:, :-1] != 0, ids[:, 1:], 0)
-    at_once, _ = pipeline.next_item_loss(params, ids[:, :-1], targets, stages=stages)
+    at_once, _ = pipeline.next_item_loss(params, ids[:, :-1], targets, stages=stages, ops=ops)
     stages, params, _ = small("global", positions=positions)
-    losses = [
-        pipeline.next_item_loss(params, row[None, :end], row[None, end : end + 1], stages=stages)[0]
+    cuts = [
+        (row[None, :end], row[None, end : end + 1])
         for row in ids
         for end in range(np.flatnonzero(row)[0] + 1, len(row))
     ]
+    losses = [pipeline.next_item_loss(params, *cut, stages=stages, ops=ops)[0] for cut in cuts]
     return float(abs(at_once - np.mean(losses)))
 
 
@@ -261,7 +260,7 @@ def tables(result: dict) -> str:
     error = (sampling[0] * (1 - sampling[0]) / sampling[1]) ** 0.5
     return "\n\n".join(
         [
-            f"The base: {', '.join(f'{name} {value}' for name, value in base.items())}, positions; "
+            f"The base: {in_words(base)}, positions; "
             f"{result['users']} users a step, Adam, lr {fit['lr']}, softmax over all items. The "
             f"epoch is that with the best validation {CHOSEN_BY} of at most {fit['epochs']}, "
             f"patience {fit['patience']}. Test: {some['test']['users']} users, all items ranked, "
@@ -283,8 +282,8 @@ def tables(result: dict) -> str:
 def model_row(result: dict, name: str) -> list[str]:
     """What a table says of a model."""
     runs = runs_of(result, variant=name)
-    metrics = [mean_and_deviation(on_test(result, name, metric)) for metric in METRICS]
-    validation = mean_and_deviation([run["validation"] for run in runs])
+    metrics = [mean_and_spread(on_test(result, name, metric), ".4f") for metric in METRICS]
+    validation = mean_and_spread([run["validation"] for run in runs], ".4f")
     epochs = ", ".join(str(run["best_epoch"]) for run in runs)
     pace = np.mean([run["seconds"] / run["epochs"] for run in runs])
     return [
@@ -296,11 +295,6 @@ def model_row(result: dict, name: str) -> list[str]:
         f"{runs[0]['targets']:,}",
         f"{pace:.2f}",
     ]
-
-
-def mean_and_deviation(values) -> str:
-    """To four digits."""
-    return f"{np.mean(values):.4f} ± {np.std(values, ddof=1):.4f}"
 
 
 def figure(result: dict):

@@ -10,11 +10,11 @@ can hold. Attention is told positions, counted from the last event, and reads th
 
 import numpy as np
 
+from attention_from_scratch import ops
 from attention_from_scratch.networks import pipeline
-from attention_from_scratch.networks.decoders import dense_head
+from attention_from_scratch.networks.events import embed
 from attention_from_scratch.networks.item_table import item_table
-from attention_from_scratch.networks.stages import GATES, RECURRENT, embed
-from attention_from_scratch.ops import cross_entropy
+from attention_from_scratch.networks.stages import RECURRENT
 from attention_from_scratch.plot.figure import new_figure
 from attention_from_scratch.tree import Tree, tree_map
 from benchmarks.claims.learning import (
@@ -31,7 +31,9 @@ from benchmarks.claims.learning import (
     runs_of,
     train_for,
 )
-from benchmarks.claims.writing import STYLES, draw_line, finish, log_axes, markdown, mean_and_spread
+from benchmarks.common.drawing import STYLES, draw_line, finish, log_axes
+from benchmarks.common.numbers import mean_and_spread
+from benchmarks.common.writing import markdown
 
 ARTICLE = (
     "that self-attention captures long-range dependencies effectively (1.2, 3.3, 8.1, 9.2), global "
@@ -155,7 +157,7 @@ def open_gates(rng, bias: np.ndarray, encoder: str, k: int) -> None:
 
     Source: Tallec & Ollivier, Can Recurrent Neural Networks Warp Time? (2018), eq. 16.
     """
-    gates = np.split(bias, GATES[encoder])
+    gates = np.split(bias, RECURRENT[encoder])
     keep = np.log(rng.uniform(1, k, len(gates[0])))
     gates[1][:] = keep  # z of a GRU (r, z, n), f of an LSTM (i, f, g, o)
     if encoder == "lstm":
@@ -170,7 +172,7 @@ def look_inside(kind: Kind, params: Tree, ids, answers, batch: int = 64) -> dict
     ids, answers = ids[:batch], answers[:batch]
     if kind.stages.encoder in RECURRENT:
         return {"reach": [float(f"{norm:.4g}") for norm in reach(kind, params, ids, answers)]}
-    maps = pipeline.attention_maps(params, ids, stages=kind.stages)
+    maps = pipeline.attention_maps(params, ids, stages=kind.stages, ops=ops)
     return {"weight": float(maps[0, :, 0, -1, 0].mean())}
 
 
@@ -181,11 +183,12 @@ def reach(kind: Kind, params: Tree, ids: np.ndarray, answers: np.ndarray) -> np.
     """
     params = tree_map(lambda leaf: leaf.astype(np.float64), params)
     table, _ = item_table(params["items"], {})
-    x, _ = embed(params, table, ids, {})
-    state, back_layer = RECURRENT[kind.stages.encoder](params["encoder"], x, last=True)
-    logits, back_head = dense_head(params["decoder"], state, table)
-    _, back_loss = cross_entropy(logits, answers - 1, reduction="sum")
-    _, d_state, _ = back_head(back_loss())
+    x, _ = embed({"items": table, "positions": params["positions"]}, ids, ops=ops)
+    layer = getattr(ops, kind.stages.encoder)
+    state, back_layer = layer(params["encoder"], x, last=True)
+    logits, back_head = ops.project(params["decoder"]["head"], state)
+    _, back_loss = ops.cross_entropy(logits, answers - 1, reduction="sum")
+    _, d_state = back_head(back_loss())
     d_states = back_layer.steps(d_state)  # (B, k + 1, H or 2H)
     return np.sqrt((d_states**2).sum(axis=-1)).mean(axis=0)[::-1]
 

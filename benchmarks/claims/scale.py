@@ -17,9 +17,10 @@ import numpy as np
 from tqdm import tqdm
 
 from attention_from_scratch.plot.figure import new_figure
-from benchmarks.claims.measuring import quartiles, slope
 from benchmarks.claims.scale_worker import ITEMS, LONGEST, MODEL, SHORTEST, write
-from benchmarks.claims.writing import STYLES, draw_line, finish, log_axes, markdown, ranged
+from benchmarks.common.drawing import STYLES, draw_line, finish, log_axes
+from benchmarks.common.numbers import quartiles, ranged, slope
+from benchmarks.common.writing import markdown
 
 ARTICLE = "that the algorithm scales well and suits large data (3.3, 9.2)."
 FIGURE = "time and peak memory against the number of events"

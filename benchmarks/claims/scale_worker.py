@@ -15,6 +15,7 @@ import numpy as np
 
 from attention_from_scratch.data import read_interactions
 from attention_from_scratch.models import SASRec
+from benchmarks.claims import OPS
 
 ITEMS, MODEL = 5000, {"max_len": 50, "dim": 32, "n_blocks": 1, "n_heads": 1, "loss": "bce"}
 SHORTEST, LONGEST = 50, 150  # events of a user, uniformly; 100 on average
@@ -89,7 +90,7 @@ def read(path: str) -> dict:
 def train(n_events: int) -> dict:
     """One epoch, and all that `fit` does before it."""
     users = histories(n_events)
-    model = SASRec(ITEMS, **MODEL)
+    model = SASRec(ITEMS, **MODEL, ops=OPS)
     with Stopwatch() as watch:
         model.fit(users, epochs=1, threads=1, progress=False)
     targets = sum(min(len(items) - 1, model.max_len) for items in users)
@@ -102,7 +103,7 @@ def rank(n_events: int, n_users: int) -> dict:
     The parameters are those before training: what they are changes neither time nor memory.
     """
     users = histories(n_events)
-    model = SASRec(ITEMS, **MODEL)
+    model = SASRec(ITEMS, **MODEL, ops=OPS)
     model.params = model.initial_params()
     asked = np.random.default_rng(1).integers(len(users), size=n_users)
     runs = []

@@ -12,16 +12,9 @@ import numpy as np
 
 from attention_from_scratch import ops
 from attention_from_scratch.plot.figure import new_figure
-from benchmarks.claims.measuring import quartiles
-from benchmarks.claims.writing import (
-    STYLES,
-    draw_line,
-    finish,
-    log_axes,
-    markdown,
-    mean_and_spread,
-    ranged,
-)
+from benchmarks.common.drawing import STYLES, draw_line, finish, log_axes
+from benchmarks.common.numbers import mean_and_spread, quartiles, ranged
+from benchmarks.common.writing import markdown
 
 ARTICLE = (
     "softmax(X Xᵀ) in the model (4.1) and softmax(x_i · x_j / √d_k) in the derivation (4.2), and "

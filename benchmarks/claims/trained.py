@@ -24,12 +24,13 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from attention_from_scratch.files import replace_file
 from attention_from_scratch.training import shard_pool
 from benchmarks.claims import local, movielens, recall
-from benchmarks.claims.measuring import environment, load_average
-from benchmarks.claims.writing import RESULTS, as_json, redraw
-from benchmarks.folders import writable
+from benchmarks.claims.writing import RESULTS, redraw, write_result
+from benchmarks.common.folders import writable
+from benchmarks.common.machine import environment, load_average
+from benchmarks.common.options import seed
+from benchmarks.common.writing import read_json, write_text
 
 CLAIMS = {"recall": recall, "local": local, "movielens": movielens}
 RUNS, QUICK = Path("runs") / "claims", Path("runs") / "claims-quick"
@@ -82,13 +83,6 @@ def make_parser(name: str) -> argparse.ArgumentParser:
     return parser
 
 
-def seed(text: str) -> int:
-    """An integer from 0 on."""
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"was {text!r}, but must be an integer from 0 on")
-    return int(text)
-
-
 def part(text: str) -> tuple[int, int]:
     """Which part of how many: 2/3 is (2, 3)."""
     which, _, of = text.partition("/")
@@ -133,13 +127,11 @@ def write_run(path: Path, claim, shared, settings: dict, named: dict) -> None:
         found = claim.run(shared, settings, named["seed"])
     around = {"load": load, "clock": round(time.perf_counter() - start, 1)}
     text = json.dumps(named | settings | found | around, allow_nan=False) + "\n"
-    replace_file(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    write_text(path, text)
 
 
 def assemble(name: str, claim, files: list[Path], out: Path, *, quick: bool) -> None:
     """All runs in one JSON."""
-    runs = [json.loads(path.read_text(encoding="utf-8")) for path in files]
+    found = claim.facts(quick) | {"runs": [read_json(path) for path in files]}
     around = environment() | {"load_before": None, "load_after": None}  # each run has its own
-    result = {"claim": name, "quick": quick, "environment": around, **claim.facts(quick)}
-    text = as_json(result | {"runs": runs})
-    replace_file(out / f"{name}.json", lambda path: path.write_text(text, encoding="utf-8"))
+    write_result(name, out, found, around, quick=quick)

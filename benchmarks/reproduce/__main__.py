@@ -13,13 +13,14 @@ from functools import partial
 from pathlib import Path
 
 from attention_from_scratch.data import Interactions, leave_one_out, read_interactions
-from attention_from_scratch.files import replace_file
 from attention_from_scratch.plot import save
-from benchmarks.folders import add_places, add_redraw, writable
+from benchmarks.common import options as kinds
+from benchmarks.common.folders import add_places, add_redraw, writable
+from benchmarks.common.resuming import read_results, run_missing
+from benchmarks.common.writing import write_text
 from benchmarks.reproduce.page import figure, page
 from benchmarks.reproduce.recipes import DATASETS, PROTOCOLS, RECIPES, SEEDS, settings
 from benchmarks.reproduce.running import run
-from benchmarks.resuming import read_results, run_missing
 
 RESULTS = Path(__file__).parents[1] / "results" / "reproduce"
 QUICK_RESULTS = Path("runs") / "reproduce-quick"
@@ -48,7 +49,7 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(130)
     text = page(name, recipe, found)
     save(figure(recipe, found), folder.with_suffix(".png"), dpi=120)
-    replace_file(folder.with_suffix(".md"), lambda part: part.write_text(text, encoding="utf-8"))
+    write_text(folder.with_suffix(".md"), text)
     print(text)
 
 
@@ -61,16 +62,18 @@ def parse(arguments: list[str] | None) -> tuple[argparse.Namespace, argparse.Arg
     parser.add_argument(
         "protocol", choices=PROTOCOLS, help="; ".join(map(": ".join, PROTOCOLS.items()))
     )
-    parser.add_argument("--seed", type=int, help=f"one seed; {SEEDS} if none is given")
+    parser.add_argument("--seed", type=kinds.seed, help=f"one seed; {SEEDS} if none is given")
     parser.add_argument(
         "--data",
         type=Path,
         default=Path("../shared/data"),
         help="the folder with ml-1m.txt and games.txt (%(default)s)",
     )
-    parser.add_argument("--threads", type=int, help="all cores if not given; changes no result")
     parser.add_argument(
-        "--processes", type=int, default=1, help="in place of threads; changes no result"
+        "--threads", type=kinds.count, help="all cores if not given; changes no result"
+    )
+    parser.add_argument(
+        "--processes", type=kinds.count, default=1, help="in place of threads; changes no result"
     )
     add_places(parser, RESULTS, QUICK_RESULTS)
     add_redraw(parser)
@@ -78,10 +81,6 @@ def parse(arguments: list[str] | None) -> tuple[argparse.Namespace, argparse.Arg
     if (options.dataset, options.protocol) not in RECIPES:
         known = ", ".join(" ".join(pair) for pair in RECIPES)
         parser.error(f"there is no {options.dataset} {options.protocol}, but there are {known}")
-    for name, least in {"seed": 0, "threads": 1, "processes": 1}.items():
-        value = getattr(options, name)
-        if value is not None and value < least:
-            parser.error(f"--{name} was {value}, but must be an integer from {least} on")
     return options, parser
 
 

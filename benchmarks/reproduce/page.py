@@ -4,7 +4,9 @@ import math
 from statistics import mean, stdev
 
 from attention_from_scratch.plot.figure import new_figure
-from benchmarks.claims.writing import STYLES, finish, markdown, mean_and_spread
+from benchmarks.common.drawing import STYLES, finish
+from benchmarks.common.numbers import mean_and_spread
+from benchmarks.common.writing import markdown, recipe_lines
 from benchmarks.reproduce.recipes import METRICS, Recipe
 
 VARIANTS = {
@@ -116,10 +118,7 @@ def made(recipe: Recipe, results: list[dict]) -> str:
         for result in results
     ]
     header = ["seed", "best epoch", "its validation NDCG@10", "training and validation"]
-    lines = [
-        f"- {name}: {', '.join(f'{key} {value}' for key, value in settings[name].items())}"
-        for name in ("model", "fit")
-    ]
+    lines = recipe_lines({name: settings[name] for name in ("model", "fit")})
     if recipe.variant:
         lines.append(f"- {recipe.variant}")
     table = markdown([*header, "an epoch's steps", "cores"], rows)

@@ -1,14 +1,11 @@
 """One run: train from a seed, choose the epoch by validation, look at the test events once."""
 
-import platform
-import time
-
-import numpy as np
-
 from attention_from_scratch.data import Split
 from attention_from_scratch.evaluation import evaluate, sampled_negatives, whole_catalogue
 from attention_from_scratch.models import SASRec
 from attention_from_scratch.training import available_cores
+from benchmarks.common.machine import Clocks, made_on
+from benchmarks.common.resuming import training_of
 
 DRAWS = 5  # of negatives, of the test events; validation has a draw of its own
 VALIDATION_DRAW = 100
@@ -16,8 +13,7 @@ VALIDATION_DRAW = 100
 
 def run(split: Split, n_items: int, protocol: str, seed: int, settings: dict, cores: dict) -> dict:
     """What goes into the file of a run; `cores` are the `threads` and `processes` of `fit`."""
-    model = SASRec(n_items, **settings["model"], seed=seed, fast=True)
-    start = time.perf_counter()
+    model, clocks = SASRec(n_items, **settings["model"], seed=seed), Clocks()
     model.fit(
         split.train,
         validation=split.validation,
@@ -25,19 +21,15 @@ def run(split: Split, n_items: int, protocol: str, seed: int, settings: dict, co
         **cores,
         **settings["fit"],
     )
-    seconds = time.perf_counter() - start
-    if model.interrupted:
-        raise KeyboardInterrupt
+    spent, training = clocks.read(), training_of(model)
     return {
         "seed": seed,
-        "best_epoch": model.best_epoch,
-        "epochs": len(model.history),
+        **training,
         "threads": cores["threads"] or available_cores(),
         "processes": cores["processes"],
-        "seconds": round(seconds, 1),
+        "seconds": spent["seconds"],
         "seconds_in_steps": round(sum(row["seconds"] for row in model.history), 1),
-        "numpy": np.__version__,
-        "python": platform.python_version(),
+        **made_on(),
         "test": tested(model, split, protocol),
         "history": model.history,
     }

@@ -18,9 +18,9 @@ from attention_from_scratch.files import replace_file
 from attention_from_scratch.plot import save
 from attention_from_scratch.training import available_cores
 from attention_from_scratch.training.memory import KEEP, keep_memory
-from benchmarks.claims.measuring import load_average
-from benchmarks.claims.writing import as_json
-from benchmarks.folders import add_places, add_redraw, writable
+from benchmarks.common.folders import add_places, add_redraw, writable
+from benchmarks.common.machine import load_average
+from benchmarks.common.writing import as_json
 from benchmarks.speed import growth, ladder, profile, training_step
 from benchmarks.speed.epoch import Epoch
 from benchmarks.speed.layer import LSTM, Attention

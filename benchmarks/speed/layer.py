@@ -8,8 +8,9 @@ import numpy as np
 from attention_from_scratch import fast, ops
 from attention_from_scratch.plot.figure import new_figure
 from attention_from_scratch.training import available_cores
-from benchmarks.claims.measuring import slope
-from benchmarks.claims.writing import STYLES, draw_line, finish, log_axes, markdown
+from benchmarks.common.drawing import STYLES, draw_line, finish, log_axes
+from benchmarks.common.numbers import slope
+from benchmarks.common.writing import markdown
 from benchmarks.speed.contest import Contender, fastest, quartiles, ratio, shown, take_turns
 from benchmarks.speed.layers import POSITIONS, SEQUENCES, STEPS, UNITS, WIDTH
 

@@ -5,7 +5,8 @@ from tqdm import tqdm
 
 from attention_from_scratch.plot.figure import new_figure
 from attention_from_scratch.training import shard_pool
-from benchmarks.claims.writing import finish, markdown
+from benchmarks.common.drawing import finish
+from benchmarks.common.writing import markdown
 from benchmarks.speed.contest import median
 from benchmarks.speed.models import SHAPE
 from benchmarks.speed.parts import products, profiled_step

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from attention_from_scratch.plot.figure import new_figure
 from attention_from_scratch.training import available_cores
-from benchmarks.claims.writing import finish, markdown
+from benchmarks.common.drawing import finish
+from benchmarks.common.writing import markdown
 from benchmarks.speed.contest import Contender, fastest, quartiles, ratio, shown, take_turns
 from benchmarks.speed.rankers import histories_of, one_by_one
 

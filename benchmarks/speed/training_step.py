@@ -2,7 +2,8 @@
 
 from attention_from_scratch.plot.figure import new_figure
 from attention_from_scratch.training import available_cores
-from benchmarks.claims.writing import finish, markdown
+from benchmarks.common.drawing import finish
+from benchmarks.common.writing import markdown
 from benchmarks.speed.contest import Contender, fastest, median, ratio, shown, take_turns
 from benchmarks.speed.models import SHAPE
 

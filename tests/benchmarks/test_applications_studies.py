@@ -14,7 +14,7 @@ from attention_from_scratch.models.markov import MarkovChain
 from benchmarks.applications import news, shop, social, study, study_page
 from benchmarks.applications.__main__ import RESULTS, main
 from benchmarks.applications.news import NEW, NEWS
-from benchmarks.resuming import read_results
+from benchmarks.common.resuming import read_results
 
 STUDIES = {"shop": shop.Shop(), "news": news.Newspaper(), "social": social.Feed()}
 

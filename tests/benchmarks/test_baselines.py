@@ -141,8 +141,8 @@ def test_a_model_that_counts_is_the_one_that_is_best_on_validation(with_all, mon
 
     def fake(scores, histories, targets):
         model = scores.__self__
-        asked.append((model.share, targets is events.split.test))
-        return {"NDCG@10": {0.2: 0.5, 0.1: 0.3, 0.5: 0.4}.get(model.share, 0.1)}
+        asked.append((model.settings.share, targets is events.split.test))
+        return {"NDCG@10": {0.2: 0.5, 0.1: 0.3, 0.5: 0.4}.get(model.settings.share, 0.1)}
 
     events = Events.read(with_all)
     monkeypatch.setattr(baselines, "evaluate", fake)
@@ -180,8 +180,8 @@ def test_without_models_all_that_can_be_made_are_made(plain, tmp_path):
     [
         (["--models", "content-based"], "there is no file of items beside --data"),
         (["--models", "magic"], "invalid choice: 'magic'"),
-        (["--seeds", "-1"], "--seeds was -1, but must be an integer from 0 on"),
-        (["--threads", "0"], "--threads was 0, but must be an integer from 1 on"),
+        (["--seeds", "-1"], "--seeds: was '-1', but must be an integer from 0 on"),
+        (["--threads", "0"], "--threads: was '0', but must be an integer from 1 on"),
     ],
 )
 def test_a_mistake_is_one_line_and_status_2(plain, tmp_path, capsys, arguments, message):
@@ -224,9 +224,10 @@ LEARNT = [
 
 
 def test_a_row_has_mean_and_standard_deviation_over_seeds():
-    row = "| Net | 0.4000 ± 0.2000 | 0.2000 ± 0.1000 | 0.2000 ± 0.1000 | 0.5000 ± 0.0000 "
-    assert table_row(LEARNT) == row + "| 3 | 1.5 min |"
-    assert table_row([COUNTED]) == "| KNN | 0.2000 | 0.1000 | 0.1000 | 0.5000 | - | 1.5 min |"
+    metrics = ["0.4000 ± 0.2000", "0.2000 ± 0.1000", "0.2000 ± 0.1000", "0.5000 ± 0.0000"]
+    assert table_row(LEARNT) == ["Net", *metrics, "3", "1.5 min"]
+    metrics = ["0.2000", "0.1000", "0.1000", "0.5000"]
+    assert table_row([COUNTED]) == ["KNN", *metrics, "-", "1.5 min"]
 
 
 def test_notes_name_settings_epochs_and_the_standard_error():

@@ -20,7 +20,9 @@ from benchmarks.claims import (
     trained,
 )
 from benchmarks.claims.__main__ import CLAIMS, main
-from benchmarks.claims.writing import RESULTS, as_json, markdown, page, run
+from benchmarks.claims.writing import RESULTS, page, run
+from benchmarks.common import numbers
+from benchmarks.common.writing import as_json, markdown
 
 # --- each claim, from measuring to its three files
 
@@ -124,7 +126,7 @@ def test_every_round_runs_every_task_and_the_first_round_does_not_count():
 
 def test_a_slope_is_the_exponent_of_a_power():
     x = np.array([2.0, 8.0, 32.0])
-    assert measuring.slope(x, 3 * x**1.5) == pytest.approx(1.5)
+    assert numbers.slope(x, 3 * x**1.5) == pytest.approx(1.5)
 
 
 def test_where_one_line_is_above_another():

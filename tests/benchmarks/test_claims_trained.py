@@ -7,8 +7,8 @@ import re
 import numpy as np
 import pytest
 
+from attention_from_scratch.networks.events import embed
 from attention_from_scratch.networks.item_table import item_table
-from attention_from_scratch.networks.stages import embed
 from attention_from_scratch.ops import rnn
 from attention_from_scratch.tree import tree_leaves
 from benchmarks.claims import learning, local, movielens, recall, trained
@@ -243,7 +243,7 @@ def test_the_reach_is_the_gradient_of_the_state_at_each_step():
     ids, answers = recall.draw(rng, 1, 3)
     norms = recall.reach(kind, params, ids, answers)
     table, _ = item_table(params["items"], {})
-    x, _ = embed(params, table, ids, {})
+    x, _ = embed({"items": table, "positions": params["positions"]}, ids)
     states, _ = rnn(params["encoder"], x)
     for back in range(1, 4):  # the state so many steps back, as what the rest begins with
         start = states[:, 3 - back]

@@ -1,19 +1,17 @@
 """Results that are there are kept, if they are of what is asked for; the others are made."""
 
-import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from tqdm import tqdm
 
-from attention_from_scratch.files import replace_file
-from benchmarks.claims.writing import as_json
+from attention_from_scratch.models.trained import TrainedRecommender
+from benchmarks.common.writing import as_json, as_read, read_json, write_text
 
 
 def check_settings(path: Path, settings: dict) -> None:
     """Raise if a result that is there was made in another way."""
-    found = json.loads(path.read_text("utf-8")).get("settings")
-    if found != json.loads(json.dumps(settings)):
+    if read_json(path).get("settings") != as_read(settings):
         raise ValueError(f"{path} was made with other settings: remove it, or give another --out")
 
 
@@ -34,11 +32,20 @@ def run_missing(
             bar.set_postfix_str(path.stem)
             if path.exists():  # another process, beside this one, has made it meanwhile
                 continue
-            result = {"settings": settings, "quick": quick} | make()
-            text = as_json(result)
-            replace_file(path, lambda part, text=text: part.write_text(text, "utf-8"))
+            write_text(path, as_json({"settings": settings, "quick": quick} | make()))
+
+
+def training_of(model: TrainedRecommender) -> dict:
+    """How a training went, for its result; one that was interrupted gives none."""
+    if model.interrupted:
+        raise KeyboardInterrupt
+    return {
+        "best_epoch": model.best_epoch,
+        "epochs": len(model.history),
+        "validation": max((row.get("NDCG@10", 0) for row in model.history), default=0),
+    }
 
 
 def read_results(folder: Path) -> list[dict]:
     """All results in a folder, in the order of their names."""
-    return [json.loads(path.read_text("utf-8")) for path in sorted(folder.glob("*.json"))]
+    return [read_json(path) for path in sorted(folder.glob("*.json"))]
