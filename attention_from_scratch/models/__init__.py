@@ -1,6 +1,7 @@
 """Models: what a person fits. One file a model, named after its class.
 
-`recommender` and `trained` are the two base classes. What belongs to models but stands in rooms of
+`recommender`, `trained` and `counting` are the base classes, and `saved` reads any model from its
+file. What belongs to models but stands in rooms of
 its own (`explain`, `article`) can be had from here as well.
 """
 
@@ -15,6 +16,7 @@ from attention_from_scratch.models.pipeline import Pipeline, gru4rec
 from attention_from_scratch.models.popularity import MostPopular, RecentlyPopular
 from attention_from_scratch.models.recommender import Recommender
 from attention_from_scratch.models.sasrec import SASRec
+from attention_from_scratch.models.saved import load
 
 OF_THE_ARTICLE = ("Listing", "flow", "flow_chart", "listing", "worked_example")
 
@@ -37,6 +39,7 @@ __all__ = [
     "flow_chart",
     "gru4rec",
     "listing",
+    "load",
     "worked_example",
 ]
 
