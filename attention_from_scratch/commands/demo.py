@@ -1,17 +1,34 @@
 """`attention-from-scratch demo`: from five embeddings to a trained recommender in a minute."""
 
 import time
+from argparse import ArgumentParser
 from pathlib import Path
 
 import numpy as np
 
+from attention_from_scratch.commands.runs import folder_for_output
 from attention_from_scratch.data import Shop, Split, leave_one_out
 from attention_from_scratch.evaluation import evaluate, whole_catalogue
 from attention_from_scratch.models import SASRec, worked_example
 from attention_from_scratch.ops import cross_entropy, log_softmax
 
+SUMMARY = "The worked example, and a recommender trained and looked at."
+EXAMPLE = "--out demo-output"
 # In the shop people buy again: what they have must stay among what can be recommended.
 PROTOCOL = whole_catalogue(exclude_seen=False)
+
+
+def add_options(parser: ArgumentParser) -> None:
+    """Where the pictures go."""
+    out = Path("demo-output")
+    said = f"folder for the pictures (default {out})"
+    parser.add_argument("--out", type=Path, default=out, metavar="DIR", help=said)
+
+
+def run(options) -> None:
+    """Show it, once its folder is there."""
+    with folder_for_output(options.out):
+        demo(options.out)
 
 
 def demo(out: Path, *, users: int = 6000, epochs: int = 30, progress: bool | None = None) -> None:

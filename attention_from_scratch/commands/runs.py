@@ -1,25 +1,25 @@
 """A run: the folder that `train` writes and the other commands read.
 
-model.npz              the parameters, the settings, the record of training
+model.npz              what was learned, the settings, the record of training
 catalogue.json         the items' labels and titles, by id
 result.json            what was asked for and what came out
-learning-curves.png
+learning-curves.png    of a model that is trained
 """
 
 import contextlib
 import csv
 import json
+import os
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
+from attention_from_scratch import models
 from attention_from_scratch.data import Interactions, Split, leave_one_out, read_interactions
-from attention_from_scratch.evaluation import evaluate
-from attention_from_scratch.models import SASRec
-from attention_from_scratch.training import Adam, replace_file
+from attention_from_scratch.files import replace_file
+from attention_from_scratch.models import Recommender
 
 MODEL, CATALOGUE, RESULT, CURVES = (
     "model.npz",
@@ -27,89 +27,30 @@ MODEL, CATALOGUE, RESULT, CURVES = (
     "result.json",
     "learning-curves.png",
 )
-# What the options of `train` are called as arguments of SASRec, and of its fit.
-OF_MODEL = (
-    *("max_len", "dim", "n_blocks", "n_heads", "dropout", "norm", "loss", "n_negatives", "seed"),
-    *("count_from", "fast"),
-)
-OF_FIT = (
-    *("epochs", "patience", "evaluate_every", "batch_size", "lr", "schedule"),
-    *("pieces", "threads", "processes"),
-)
 
 
-def train(options) -> None:
-    """Fit a model on a file of events and write the run; `options` are those of the command."""
-    settings = {name: getattr(options, name) for name in OF_MODEL}
-    fit = {name: getattr(options, name) for name in OF_FIT}
-    SASRec(1, **settings)  # an impossible size should not wait for the data,
-    Adam({}, lr=options.lr)  # nor an impossible rate
-    name = f"{options.data.stem}-{options.loss}-seed{options.seed}"
-    folder = options.out or Path("runs") / name
-    if (folder / MODEL).exists() and not options.overwrite:
-        raise ValueError(f"{folder} holds a model already: choose another --out, or --overwrite it")
-
-    data = read(options.data, options.columns)
-    split = leave_one_out(data.histories)
-    check_events(options.data, split)
-    with folder_for_output(folder):
-        print(data)
-        model = SASRec(data.n_items, **settings)
-        validation = split.validation if split.validation.any() else None
-        if validation is None:
-            print("no user has 3 events: nothing is held out, and the last epoch is kept")
-        start = time.perf_counter()
-        model.fit(split.train, validation=validation, **fit)
-        seconds = time.perf_counter() - start
-        model.save(folder / MODEL)  # first of all: whatever fails from here on, the work is safe
-    write_json(folder / CATALOGUE, {"items": data.items, "titles": data.titles})
+def write(folder: Path, model: Recommender, catalogue: Interactions) -> None:
+    """Write the model and its catalogue; what is there of an earlier run's result goes."""
+    model.save(folder / MODEL)  # first of all: whatever fails from here on, the work is safe
+    write_json(folder / CATALOGUE, {"items": catalogue.items, "titles": catalogue.titles})
     for of_before in (RESULT, CURVES):  # if the model is overwritten, these are not its own
         (folder / of_before).unlink(missing_ok=True)
-    result = {"data": options.data.name, **outcome(model, fit, seconds)}
-    report(folder, model, result, split)
-    if model.interrupted:
-        raise KeyboardInterrupt
 
 
-def outcome(model: SASRec, fit: dict, seconds: float) -> dict:
-    """What was asked of a training, and how it went."""
-    return {
-        "settings": model.config,
-        "fit": fit,
-        "epochs": len(model.history),
-        "best_epoch": model.best_epoch,
-        "interrupted": model.interrupted,
-        "diverged": model.diverged,
-        "seconds": round(seconds, 1),
-    }
+def check_free(folder: Path) -> None:
+    """Raise if there is a model in the folder already."""
+    if (folder / MODEL).exists():
+        raise ValueError(f"{folder} holds a model already: choose another --out, or --overwrite it")
 
 
-def report(folder: Path, model: SASRec, result: dict, split: Split) -> None:
-    """Ask for the test events; write the result and the curves; print them."""
-    from attention_from_scratch import plot
-
-    if split.test.any():
-        result["test"] = evaluate(model.scores, split.test_histories, split.test)
-    write_json(folder / RESULT, result)
-    shown = ("epoch", "loss", "seconds", "NDCG@10")
-    rows = [{key: row[key] for key in shown if key in row} for row in model.history]
-    plot.save(plot.learning_curves(rows), folder / CURVES)
-
-    print(f"{result['epochs']} epochs in {result['seconds']:.0f} s, best: {result['best_epoch']}")
-    if model.diverged:
-        print("then the numbers grew without bound; a smaller --lr may help")
-    if "test" in result:
-        print(describe_metrics(result["test"]))
-    print(f"written to {folder}")
-
-
-def check_events(path: Path, split: Split) -> None:
-    """Raise if what is left when the test and validation events are held out teaches nothing."""
-    if split.test.any() and max(map(len, split.train)) < 2:
-        raise ValueError(
-            f"{path} has no user with two events to learn from, "
-            "after the last two events of each user were held out"
-        )
+def check_output(option: str, path: Path) -> None:
+    """Raise unless the file can be written, before the work that leads up to it."""
+    if path.is_dir():
+        raise ValueError(f"{option} was {path}, but must be a file, not a folder")
+    if not path.parent.is_dir():
+        raise ValueError(f"{option} was {path}, but there is no folder {path.parent}")
+    if not os.access(path.parent, os.W_OK):
+        raise ValueError(f"{option} was {path}, but the folder {path.parent} cannot be written")
 
 
 @contextlib.contextmanager
@@ -147,11 +88,11 @@ def read(path: Path, columns: str | None = None) -> Interactions:
     return data
 
 
-def load(folder: Path) -> tuple[SASRec, Interactions]:
+def load(folder: Path) -> tuple[Recommender, Interactions]:
     """The model of a run, and its catalogue as `Interactions` without users."""
     if not folder.is_dir():
         raise ValueError(f"{folder} is not a folder; it should be one that train wrote")
-    model = SASRec.load(folder / MODEL)
+    model = models.load(folder / MODEL)
     catalogue = read_catalogue(folder / CATALOGUE)
     if catalogue.n_items != model.n_items:
         raise ValueError(
@@ -176,8 +117,10 @@ def read_catalogue(path: Path) -> Interactions:
         raise ValueError(f"{path} is not a catalogue that train wrote") from None
 
 
-def read_like(path: Path, columns: str | None, catalogue: Interactions, folder: Path) -> Split:
-    """Read events, number the items as the run in a folder does, hold out each user's last two."""
+def read_like(
+    path: Path, columns: str | None, catalogue: Interactions, folder: Path
+) -> tuple[list[str], list[np.ndarray]]:
+    """Read the users of a file and their histories, numbering items as the run in a folder does."""
     data = read(path, columns)
     known = set(catalogue.items)
     for label in data.items[1:]:
@@ -187,7 +130,12 @@ def read_like(path: Path, columns: str | None, catalogue: Interactions, folder: 
                 f"({catalogue.n_items} items)"
             )
     ids = np.concatenate([[0], catalogue.ids(data.items[1:])])
-    split = leave_one_out([ids[history] for history in data.histories])
+    return data.users, [ids[history] for history in data.histories]
+
+
+def split_for_test(path: Path, histories: list[np.ndarray]) -> Split:
+    """Hold out each user's last two events; raise if nobody has any to spare."""
+    split = leave_one_out(histories)
     if not split.test.any():
         raise ValueError(f"{path} has no user with 3 events, so there is nothing to rank")
     return split

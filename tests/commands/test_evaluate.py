@@ -1,0 +1,96 @@
+"""`evaluate`: the metrics of a run."""
+
+import numpy as np
+import pytest
+
+from attention_from_scratch.models import SASRec
+
+
+def test_evaluate_prints_the_same_test_figures_as_train(shelf, call):
+    result = call("evaluate", shelf.run, "--data", shelf.data)
+    assert result.status == 0
+    assert result.out.startswith("test: HR@10 0.")
+    assert result.out in shelf.trained.out
+
+
+@pytest.mark.parametrize(
+    ("options", "shown"),
+    [
+        (["-k", "3"], "NDCG@3 0."),
+        (["--include-seen"], "NDCG@10 0."),
+        (["--protocol", "paper-negatives", "-k", "5"], "HR@5 0."),
+    ],
+)
+def test_evaluate_has_other_protocols(shelf, options, shown, call):
+    result = call("evaluate", shelf.run, "--data", shelf.data, *options)
+    assert result.status == 0, result.err
+    assert shown in result.out
+
+
+def test_evaluate_numbers_items_as_the_run_does(shelf, tmp_path, call):
+    """A file with fewer items, whose own numbering would be another."""
+    lines = shelf.data.read_text().splitlines()
+    fewer = [line for line in lines if line.split("\t")[0] in ("user_id:token", "u3", "u17")]
+    (tmp_path / "two.inter").write_text("\n".join(fewer) + "\n")
+    result = call("evaluate", shelf.run, "--data", tmp_path / "two.inter")
+    model = SASRec.load(shelf.run / "model.npz")
+    histories = {"u3": [], "u17": []}
+    for line in fewer[1:]:
+        user, item, _ = line.split("\t")
+        histories[user].append(int(item) - 100)
+    hits = [h[-1] in model.recommend([h[:-1]], 10)[0] for h in histories.values()]
+    assert f"HR@10 {np.mean(hits):.4f}" in result.out
+    assert "(2 users)" in result.out
+
+
+def test_a_k_beyond_the_catalogue_is_the_whole_of_it(shelf, call):
+    data = ["--data", shelf.data]
+    assert call("recommend", shelf.run, "--history", "105", "-k", 10**9).status == 0
+    result = call("evaluate", shelf.run, *data, "-k", 10**9)
+    assert result.status == 0
+    assert result.out == call("evaluate", shelf.run, *data, "-k", "20").out
+    assert "HR@20 " in result.out
+
+
+# --- mistakes
+
+
+def other_items(s, tmp):
+    (tmp / "other.inter").write_text(s.data.read_text().replace("\t105\t", "\t999\t"))
+    return tmp / "other.inter"
+
+
+MISTAKES = {
+    "evaluate -k 0": (lambda s, tmp: ["evaluate", s.run, "--data", s.data, "-k", "0"], "-k: was 0"),
+    "evaluate -k of no number": (
+        lambda s, tmp: ["evaluate", s.run, "--data", s.data, "-k", "ten"],
+        "was ten, but must be an integer",
+    ),
+    "evaluate with an unknown protocol": (
+        lambda s, tmp: ["evaluate", s.run, "--data", s.data, "--protocol", "kind"],
+        "invalid choice: 'kind'",
+    ),
+    "evaluate with more negatives than items": (
+        lambda s, tmp: ["evaluate", s.run, "--data", s.data, "--protocol", "negatives"],
+        "items to draw from",
+    ),
+    "evaluate on a file that is not there": (
+        lambda s, tmp: ["evaluate", s.run, "--data", tmp / "none.inter"],
+        "none.inter: No such file or directory",
+    ),
+    "evaluate on other items": (
+        lambda s, tmp: ["evaluate", s.run, "--data", other_items(s, tmp)],
+        "other.inter holds item '999', which the run in ",
+    ),
+    "evaluate on other items, with the number of those known": (
+        lambda s, tmp: ["evaluate", s.run, "--data", other_items(s, tmp)],
+        "run was not trained on (20 items)",
+    ),
+}
+
+
+@pytest.mark.parametrize(("arguments", "message"), MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_is_status_2_and_one_clear_line(
+    shelf, tmp_path, costs_one_line, arguments, message
+):
+    costs_one_line(arguments(shelf, tmp_path), message)
