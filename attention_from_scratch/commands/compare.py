@@ -89,11 +89,11 @@ def all_runs(kinds: list[Kind], seeds: int) -> Iterator[tuple[Kind, int | None]]
 
 
 def result_of(kind: Kind, seed: int | None, events: Events, given: dict) -> dict:
-    """Fit one model with the options that `train` has if nobody says otherwise, but fast."""
+    """Fit one model with the options that `train` has if nobody says otherwise."""
     settings = {option.name: option.default for option in kind.settings}
     fit = {option.name: option.default for option in kind.fit}
     if kind.is_trained:
-        settings |= {"seed": seed, "ops": "fast"}
+        settings["seed"] = seed
         fit |= given
     kind.check(settings, fit)
     model = kind.make(events.data.n_items, settings, events.features)

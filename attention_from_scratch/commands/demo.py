@@ -6,10 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
+from attention_from_scratch.article import worked_example
 from attention_from_scratch.commands.runs import folder_for_output
 from attention_from_scratch.data import Shop, Split, leave_one_out
 from attention_from_scratch.evaluation import evaluate, whole_catalogue
-from attention_from_scratch.models import SASRec, worked_example
+from attention_from_scratch.models import SASRec
 from attention_from_scratch.ops import cross_entropy, log_softmax
 
 SUMMARY = "The worked example, and a recommender trained and looked at."

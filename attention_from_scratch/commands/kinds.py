@@ -23,9 +23,8 @@ from attention_from_scratch.training import Adam
 from attention_from_scratch.training.forks.crew import check_processes
 from attention_from_scratch.training.loop import check_settings
 
-# Where the shell's defaults are not those of the classes. SASRec's are of the first command there
-# was: what somebody noted down gives the same model today.
-DEFAULTS = {"sasrec": {"max_len": 200, "ops": "plain"}}
+# Where the shell's defaults are not those of the classes: a file of events has long histories.
+DEFAULTS = {name: {"max_len": 200} for name in ("sasrec", "gru4rec", "pipeline")}
 DEFAULTS_OF_FIT = {"epochs": 200}
 
 

@@ -8,8 +8,8 @@ of it, and so may what it recommends after the first two.
 import re
 
 import pytest
-from attention_from_scratch.demo import demo
 
+from attention_from_scratch.commands.demo import demo
 from attention_from_scratch.data import Shop
 from tests.docs.comparing import Tolerance, alike
 from tests.docs.markdown import PAGES, blocks, name_of
