@@ -21,7 +21,7 @@ class Dropout:
         p: float,
         rng: np.random.Generator | None,
         keep: np.ndarray | None,
-        dtype: np.typing.DTypeLike,
+        dtype: np.dtype | type,
     ):
         if not 0 <= p < 1:
             raise ValueError(f"p was {p}, but must be at least 0 and below 1")

@@ -44,9 +44,11 @@ def linear_cross_entropy(
     check_ids("targets", targets, weight.shape[1], f"logits have {weight.shape[1]} classes")
     counted = reduction_weights(np.ones(targets.shape, bool), position_weights, reduction, x)
     counts = np.flatnonzero(counted)  # what does not count may be infinite
-    rows, at = x.reshape(-1, x.shape[-1])[counts], targets.reshape(-1)[counts]
+    rows, at = x.reshape(targets.size, x.shape[-1])[counts], targets.reshape(-1)[counts]
     share = counted.reshape(-1, 1)[counts]
-    by_item, ones = np.ascontiguousarray(weight.T), np.ones((weight.shape[1], 1), x.dtype)
+    # BLAS is faster with the right one of two factors in rows; a product with ones is a sum.
+    weight, by_item = np.ascontiguousarray(weight), np.ascontiguousarray(weight.T)
+    ones = np.ones((len(by_item), 1), x.dtype)
     shifted = len(by_item) == 1 or not moderate(rows, by_item)  # of one item the loss is exactly 0
     loss, d_rows, d_by_item = x.dtype.type(0), np.empty_like(rows), np.zeros_like(by_item)
     for start in range(0, len(rows), CHUNK):

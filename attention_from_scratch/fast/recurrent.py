@@ -28,6 +28,7 @@ from typing import NamedTuple
 import numpy as np
 
 from attention_from_scratch import ops as plain
+from attention_from_scratch.fast.linear import sum_of_rows
 from attention_from_scratch.ops.contract import Backward, Params, check_d_output
 from attention_from_scratch.ops.recurrent import check_sequence
 
@@ -68,7 +69,7 @@ class Cell(NamedTuple):
     op: Callable  # the plain one
     steps: Callable  # what each step of the cell works on, the step, and the same for the way back
     n_states: int  # h, or h and c
-    n_sigmoids: int  # the first so many of the four are sigmoids
+    sigmoids: slice  # which of the four are sigmoids
     places: dict  # which of the four each gate of the parameters is
 
 
@@ -81,7 +82,7 @@ def through_time(cell, params, x, initial, mask, last):
     parts = {"input": slice(width), "hidden": slice(width, -1)}  # rows of M; the last is the biases
     matrix = stacked(params, parts, cell.places, width + size + 1, size)
     halved = matrix.swapaxes(0, 1).copy()
-    halved[: cell.n_sigmoids] *= 0.5
+    halved[cell.sigmoids] *= 0.5
 
     seen = np.ones((length + 1, batch, width + size + 1), x.dtype)
     # Behind the four stands c_{t-1}, if there is a c: see lstm_steps. States: before each step.
@@ -108,7 +109,8 @@ def through_time(cell, params, x, initial, mask, last):
     def backward(d_output):
         check_d_output(d_output, output)
         flat = matrix.reshape(len(matrix), 4 * size)
-        to_x, to_h = (np.ascontiguousarray(flat[rows].T) for rows in parts.values())
+        columns = {name: columns_of(places, size) for name, places in cell.places.items()}
+        to_x, to_h = (np.ascontiguousarray(flat[parts[n], columns[n]].T) for n in parts)
         d_states = np.zeros((cell.n_states, batch, size), x.dtype)
         if last:
             d_states[0] = d_output
@@ -116,7 +118,7 @@ def through_time(cell, params, x, initial, mask, last):
         d_gates = d_rows.reshape(length, batch, 4, size).swapaxes(1, 2)
         arrays, step_back = way_back(d_gates)
         d_outputs = [None] * length if last else d_output.swapaxes(0, 1)
-        walk = by_step(range(length), d_outputs, d_rows, by_step(*arrays))
+        walk = by_step(range(length), d_outputs, d_rows[..., columns["hidden"]], by_step(*arrays))
         for t, d_h, d_row, of_step in reversed(walk):
             if not last:
                 d_states[0] += d_h if real is None else np.where(real[t], d_h, 0)
@@ -127,8 +129,11 @@ def through_time(cell, params, x, initial, mask, last):
             if real is not None:
                 d_states += passed_on
         d_rows = d_rows.reshape(length * batch, 4 * size)
-        d_flat = seen[:-1].reshape(length * batch, len(matrix)).T @ d_rows
-        d_x = (d_rows @ to_x).reshape(length, batch, width).swapaxes(0, 1)
+        seen_rows, d_flat = seen[:-1].reshape(length * batch, len(matrix)), np.zeros_like(flat)
+        for name, rows in parts.items():
+            d_flat[rows, columns[name]] = seen_rows[:, rows].T @ d_rows[:, columns[name]]
+        d_flat[-1] = sum_of_rows(d_rows)
+        d_x = (d_rows[:, columns["input"]] @ to_x).reshape(length, batch, width).swapaxes(0, 1)
         d_initial = None if initial is None else np.concatenate(d_states, axis=-1)
         grads = unstacked(d_flat.reshape(matrix.shape), params, parts, cell.places)
         return grads, d_x, d_initial
@@ -155,6 +160,11 @@ def stacked(params, parts, places, n_rows, size):
         if bias is not None:
             matrix[-1, places[name]] += bias.reshape(len(places[name]), size)
     return matrix
+
+
+def columns_of(places: tuple[int, ...], size: int) -> slice:
+    """Of M as (D + H + 1, 4 H), those of the gates at these places, which are neighbours."""
+    return slice(min(places) * size, (max(places) + 1) * size)
 
 
 def unstacked(d_matrix, params, parts, places):
@@ -213,11 +223,12 @@ def lstm_steps(gates, h, c):
 
 
 def gru_steps(gates, h):
-    """The same. gates (L + 1, 4, B, H): the arguments, written over by r, z, n; the last stays.
+    """The arrays of a step, the step, which makes h of them, and the same for the way back.
 
-    The last is what h adds to n, which r multiplies.
+    gates (L + 1, 4, B, H): the arguments, written over by n, r, z; the last stays, which is what h
+    adds to n, and r multiplies.
     """
-    four, (r, z, n, of_h) = gates[:-1], gates[:-1].swapaxes(0, 1)
+    four, (n, r, z, of_h) = gates[:-1], gates[:-1].swapaxes(0, 1)
     half = np.array(0.5, gates.dtype)
 
     def step(rz, r, z, n, of_h, h, new_h):
@@ -229,11 +240,12 @@ def gru_steps(gates, h):
         np.add(n, z * (h - n), out=new_h)
 
     def way_back(d_gates):
-        slope = np.empty_like(four)
-        slope[:, 2] = (1 - z) * (1 - n * n)
-        slope[:, 3] = slope[:, 2] * r
-        slope[:, 1] = (h[:-1] - n) * z * (1 - z)
-        slope[:, 0] = slope[:, 3] * of_h * (1 - r)
+        """Of d_gates (L, 4, B, H), to be written. d_states becomes what reaches the step before."""
+        slope, shut = np.empty_like(four), 1 - z
+        slope[:, 0] = shut * (1 - n * n)
+        slope[:, 2] = (h[:-1] - n) * z * shut
+        slope[:, 3] = slope[:, 0] * r
+        slope[:, 1] = slope[:, 3] * of_h * (1 - r)
 
         def step_back(d_states, to_h, d_row, z, slope, d_gates):
             d_h = d_states[0]
@@ -243,9 +255,10 @@ def gru_steps(gates, h):
 
         return (z, slope, d_gates), step_back
 
-    return (four[:, :2], r, z, n, of_h, h[:-1], h[1:]), step, way_back
+    return (four[:, 1:3], r, z, n, of_h, h[:-1], h[1:]), step, way_back
 
 
-# The four of the LSTM are o, i, f, g; of the GRU r, z, what x adds to n, and what h adds to it.
-LSTM = Cell(plain.lstm, lstm_steps, 2, 3, {"input": (1, 2, 3, 0), "hidden": (1, 2, 3, 0)})
-GRU = Cell(plain.gru, gru_steps, 1, 2, {"input": (0, 1, 2), "hidden": (0, 1, 3)})
+# The four of the LSTM are o, i, f, g, of each of which x and h both have their share; those of the
+# GRU are what x adds to n, r, z, and what h adds to n: x has no share in the last, h in the first.
+LSTM = Cell(plain.lstm, lstm_steps, 2, slice(3), {"input": (1, 2, 3, 0), "hidden": (1, 2, 3, 0)})
+GRU = Cell(plain.gru, gru_steps, 1, slice(1, 3), {"input": (1, 2, 0), "hidden": (1, 2, 3)})
