@@ -132,6 +132,56 @@ def test_ops_imports_numpy_and_the_standard_library_only():
             assert names <= allowed, file
 
 
+# --- that what is private to a file stays in it
+
+
+def is_private(name):
+    return name.startswith("_") and not name.startswith("__")
+
+
+def private_names_imported_by(tree):
+    """Names and modules with an underscore before them that a file imports."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        yield from (name for name in names if any(map(is_private, name.split("."))))
+
+
+def private_attributes_borrowed_by(tree):
+    """Such as `module._name`: attributes that a file reads, but gives to nothing itself."""
+    own, read = set(), {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef):
+            own.add(node.name)
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            own.add(node.target.id)
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            own.add(node.attr)
+        elif isinstance(node, ast.Attribute) and is_private(node.attr):
+            read[node.attr] = ast.unparse(node)
+    return [text for name, text in read.items() if name not in own]
+
+
+def test_a_private_name_that_is_borrowed_is_found():
+    tree = ast.parse("from a.b import _c, d\nimport a._b\nfrom e import __doc__")
+    assert list(private_names_imported_by(tree)) == ["a.b._c", "a._b"]
+    tree = ast.parse(
+        "class A:\n    _a: int\n    def _b(self):\n        self._c = x._d + self._a + self._b()"
+    )
+    assert private_attributes_borrowed_by(tree) == ["x._d"]
+
+
+def test_no_file_uses_a_private_name_of_another():
+    for file in FOLDER.rglob("*.py"):
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        borrowed = [*private_names_imported_by(tree), *private_attributes_borrowed_by(tree)]
+        assert not borrowed, file
+
+
 # --- that all of it is explained
 
 

@@ -1,4 +1,4 @@
-"""Figures of attention and training: takes arrays and labels, knows no model.
+"""Figures of attention, explanations and training, from arrays and labels; knows no model.
 
 Every function returns a matplotlib figure that displays itself in a notebook; `save` writes it to
 a file. Nothing touches pyplot and its global state.

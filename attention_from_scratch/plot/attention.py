@@ -9,15 +9,21 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
 from attention_from_scratch.plot.figure import new_figure
-from attention_from_scratch.plot.labels import cut, drawable, font_family, width
+from attention_from_scratch.plot.labels import (
+    check_labels,
+    drawable,
+    font_family,
+    inches_of_longest,
+    places_to_label,
+    title_of,
+)
 
 COLOURS = "Blues"
 """One hue from light to dark: the same order for the colour-blind and in grey print."""
 
 QUERY, KEY = "query: the position that looks", "key: the position looked at"
 MOST_VALUES = 12  # positions a side up to which each cell shows its value
-LONGEST_LABEL, LONGEST_TITLE = 30, 60  # characters
-MOST_LABELS = 25  # tick labels a side; of more positions every second, third, ... is labelled
+MOST_LABELS = 25  # tick labels a side; of more positions only some are labelled
 
 
 def attention_heatmap(
@@ -58,13 +64,13 @@ def attention_heatmap(
     rows, columns = weights.shape
     if column_labels is None and rows == columns:
         column_labels = row_labels
-    row_labels = _check_labels(row_labels, rows, "row_labels")
-    column_labels = _check_labels(column_labels, columns, "column_labels")
-    title = cut(str(title or ""), LONGEST_TITLE)
-    row_labels, column_labels, (title,) = drawable(row_labels, column_labels, [title])
+    row_labels = check_labels("row_labels", row_labels, rows)
+    column_labels = check_labels("column_labels", column_labels, columns)
+    row_labels, column_labels, (title,) = drawable(row_labels, column_labels, [title_of(title)])
     if ax is None:
         wide, high = _side(columns, 0.5, 6), _side(rows, 0.5, 6)
-        figure = new_figure(wide + 1.6 + _room(row_labels), high + 1 + _room(column_labels))
+        wide, high = wide + inches_of_longest(row_labels), high + inches_of_longest(column_labels)
+        figure = new_figure(wide + 1.6, high + 1)
         ax = figure.add_subplot()
     image = _draw(ax, weights, _scale(weights, vmin, vmax), 0.5)
     _name_positions(ax.yaxis, row_labels)
@@ -102,14 +108,14 @@ def attention_heads(
     blocks, heads, length, keys = weights.shape
     if length != keys:
         raise ValueError(f"weights has {length} queries and {keys} keys, must be as many")
-    labels = _check_labels(labels, length, "labels")
+    labels = check_labels("labels", labels, length)
     if titles is None:
         prefix = [""] if one_block else [f"block {block + 1}, " for block in range(blocks)]
         titles = [f"{block}head {head + 1}" for block in prefix for head in range(heads)]
-    titles = _check_labels(titles, blocks * heads, "titles")
+    titles = check_labels("titles", titles, blocks * heads)
     labels, titles = drawable(labels, titles)
 
-    side, room = _side(length, 0.42, 3.6), _room(labels)
+    side, room = _side(length, 0.42, 3.6), inches_of_longest(labels)
     figure = new_figure(heads * (side + 0.3) + 1.5 + room, blocks * (side + 0.4) + 0.6 + room)
     axes = figure.subplots(blocks, heads, sharex=True, sharey=True, squeeze=False)
     scale = _scale(weights, 0, None)
@@ -126,6 +132,7 @@ def attention_heads(
 
 
 def _check_weights(weights, dimensions, shape):
+    """The weights as floats; raise unless they are finite and of so many axes, `shape` in words."""
     weights = np.asarray(weights)
     if weights.ndim not in dimensions or 0 in weights.shape:
         raise ValueError(f"weights has shape {weights.shape}, must be {shape}, not empty")
@@ -134,30 +141,19 @@ def _check_weights(weights, dimensions, shape):
     return weights.astype(float)
 
 
-def _check_labels(labels, count, name):
-    labels = range(1, count + 1) if labels is None else labels
-    if len(labels) != count:
-        raise ValueError(f"{name} has {len(labels)} entries, must have {count}")
-    return [cut(" ".join(str(label).split()), LONGEST_LABEL) for label in labels]
-
-
 def _scale(weights, vmin, vmax):
+    """Colours from `vmin` to `vmax`, None being the largest weight; never a scale of width 0."""
     vmax = weights.max() if vmax is None else vmax
     return Normalize(vmin, vmax if vmax > vmin else vmin + 1)
 
 
 def _side(length, cell, most):
-    """Inches of a side with so many cells."""
+    """Inches of a side of `length` cells, `cell` inches each: at least 1.6, at most `most`."""
     return float(np.clip(cell * length, 1.6, most))
 
 
-def _room(labels):
-    """Inches that the longest label takes: 0.07 a character, twice that for a wide one."""
-    return 0.07 * max(map(width, labels))
-
-
 def _draw(ax: Axes, weights: np.ndarray, scale: Normalize, cell: float) -> AxesImage:
-    """The cells, so many inches wide, and in them their values if they are few."""
+    """Draw the cells, each `cell` inches wide, and in them their values if they are few."""
     rows, columns = weights.shape
     long_strip = max(rows, columns) > 4 * min(rows, columns)
     aspect = "auto" if long_strip else "equal"
@@ -174,14 +170,13 @@ def _draw(ax: Axes, weights: np.ndarray, scale: Normalize, cell: float) -> AxesI
 
 
 def _set_title(ax, title, **options):
+    """Put a title above a panel; dollar signs in it are no mathematics."""
     ax.set_title(title, parse_math=False, fontfamily=font_family(), **options)
 
 
 def _name_positions(axis, labels):
-    """A tick label at each position, or at every second, third, ... up to the last."""
-    step = -(-len(labels) // MOST_LABELS)
-    shown = range((len(labels) - 1) % step, len(labels), step)
-    # A title may hold dollar signs; they are no mathematics.
+    """Label the positions along an axis; dollar signs in a label are no mathematics."""
+    shown = places_to_label(len(labels), MOST_LABELS)
     axis.set_ticks(shown, [labels[position] for position in shown], parse_math=False)
     size = 9 if len(labels) <= MOST_VALUES else 7
     axis.set_tick_params(labelsize=size, labelfontfamily=font_family(), length=2)

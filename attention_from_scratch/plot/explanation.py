@@ -5,13 +5,19 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from attention_from_scratch.plot.attention import LONGEST_TITLE, _check_labels, _room
 from attention_from_scratch.plot.figure import new_figure
-from attention_from_scratch.plot.labels import cut, drawable, font_family
+from attention_from_scratch.plot.labels import (
+    check_labels,
+    drawable,
+    font_family,
+    inches_of_longest,
+    places_to_label,
+    title_of,
+)
 
-FOR, AGAINST = "#1f5a99", "#b8480f"  # differ in grey print too, and in the side of 0 they are on
+FOR, AGAINST = "#1f5a99", "#b8480f"  # also told apart in grey print, and by their side of 0
 ATTENTION = "#555555"
-MOST_LABELS = 64  # of more events every second, third, ... is labelled
+MOST_LABELS = 64  # of more events only some are labelled
 
 
 def explanation(
@@ -21,19 +27,21 @@ def explanation(
     *,
     title: str | None = None,
 ) -> Figure:
-    """Draw a bar for each event, the oldest at the top: what attention says, what leaving out does.
+    """Draw two bars for each event: its share in attention, and the loss when it is left out.
+
+    The oldest event stands at the top.
 
     Parameters
     ----------
     labels : L labels
         Names of the events, of which 30 characters are shown.
     attention : (L,), or None
-        The share of each event. None leaves that panel out.
+        The share of each event in attention. None leaves that panel out.
     loss : (L,)
         What the recommendation loses without the event, in nats of log-probability. Bars to the
         right speak for the item, bars to the left against it.
     title : str
-        Such as the item that is recommended; 60 characters are shown.
+        Text, such as the name of the item that is recommended; 60 characters are shown.
 
     Raises
     ------
@@ -41,15 +49,15 @@ def explanation(
         If the arrays are empty, differ in length or hold what is no finite number.
     """
     loss = _check_row("loss", loss)
-    labels = _check_labels(labels, len(loss), "labels")
-    labels, (title,) = drawable(labels, [cut(str(title or ""), LONGEST_TITLE)])
+    labels = check_labels("labels", labels, len(loss))
+    labels, (title,) = drawable(labels, [title_of(title)])
     panels = {"loss without the event (nats)\n< 0: speaks against, > 0: for": loss}
     if attention is not None:
         attention = _check_row("attention", attention, len(loss))
         panels = {"share in attention": attention} | panels
 
     height = float(np.clip(0.27 * len(loss), 1.2, 10))
-    figure = new_figure(3.2 * len(panels) + _room(labels), height + 1.1)
+    figure = new_figure(3.2 * len(panels) + inches_of_longest(labels), height + 1.1)
     axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
     for ax, (name, values) in zip(axes, panels.items(), strict=True):
         _draw(ax, values, np.where(values >= 0, FOR, AGAINST) if values is loss else ATTENTION)
@@ -62,6 +70,7 @@ def explanation(
 
 
 def _check_row(name, values, count=None):
+    """The values as floats; raise unless they are finite, and `count` of them if it is given."""
     values = np.asarray(values)
     if values.ndim != 1 or not len(values) or count not in (None, len(values)):
         wanted = "(L,), not empty" if count is None else f"({count},), as loss has"
@@ -72,7 +81,7 @@ def _check_row(name, values, count=None):
 
 
 def _draw(ax, values, colours):
-    """A bar for each value, from 0 to the left or to the right."""
+    """Draw a bar for each value, from 0 to the left or to the right."""
     ax.barh(np.arange(len(values)), values, color=colours, height=0.72)
     ax.axvline(0, color="black", linewidth=0.8)
     low, high = min(values.min(), 0), max(values.max(), 0)
@@ -85,9 +94,8 @@ def _draw(ax, values, colours):
 
 
 def _name_events(ax, labels, height):
-    """A label at each bar, or at every second, third, ... up to the last; `height` in inches."""
-    step = -(-len(labels) // MOST_LABELS)
-    places = range((len(labels) - 1) % step, len(labels), step)
+    """Label the bars of a panel that is `height` inches high."""
+    places = places_to_label(len(labels), MOST_LABELS)
     ax.set_yticks(places, [labels[place] for place in places], parse_math=False)
     size = float(np.clip(0.8 * 72 * height / len(places), 6, 9))  # points, of 72 an inch
     ax.tick_params(axis="y", labelsize=size, labelfontfamily=font_family())

@@ -14,8 +14,9 @@ FORMATS = (".png", ".svg", ".pdf", ".jpg", ".webp")
 class Picture(Figure):
     """A matplotlib figure that displays itself in a notebook.
 
-    Made without pyplot, which keeps every figure in a global list until somebody closes it and is
-    not safe in threads. But without pyplot IPython does not know how to show a figure: so it says.
+    It is made without pyplot, which keeps every figure in a global list until somebody closes it
+    and is not safe in threads. Without pyplot IPython does not know how to show a figure, so the
+    figure has a method that IPython asks for.
     """
 
     def _repr_png_(self) -> bytes:

@@ -10,18 +10,18 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from matplotlib.textpath import TextToPath
 
 from attention_from_scratch.plot.figure import new_figure
-from attention_from_scratch.plot.labels import cut, drawable, font_family
+from attention_from_scratch.plot.labels import drawable, font_family, one_line
 
 EDGE, FILL, INK, GREY = "#1f5a99", "#eef4fb", "#1a1a1a", "#444444"
 TITLE, DETAIL, ARROW = 11, 9.5, 9.5  # points
 LONGEST = 60  # characters of a line
-LINE, PAD, GAP = 0.2, 0.12, 0.42  # inches: of a line, inside a box, between boxes
-MARGIN, BETWEEN, LANE = 0.1, 0.3, 0.25  # around all, between title and lines, beside the boxes
+LINE, PAD, GAP = 0.2, 0.12, 0.42  # inches: height of a line, edge of a box, from box to box
+MARGIN, BETWEEN, LANE = 0.1, 0.3, 0.25  # inches: around all, from title to lines, for a shortcut
 
 
 @dataclass(frozen=True)
 class Box:
-    """A box, its top and height in inches from above."""
+    """A box of a flow chart, in inches from the upper edge of the figure."""
 
     title: str
     lines: list[str]
@@ -29,17 +29,17 @@ class Box:
 
     @property
     def height(self) -> float:
-        """What its lines take."""
+        """Height of the box: what its lines take, and the space above and below them."""
         return 2 * PAD + LINE * max(1, len(self.lines))
 
     @property
     def middle(self) -> float:
-        """Where its title stands."""
+        """Height at which the title stands and shortcuts begin and end."""
         return self.top + self.height / 2
 
     @property
     def bottom(self) -> float:
-        """Where the arrow to the next begins."""
+        """Height of the lower edge, where the arrow to the next box begins."""
         return self.top + self.height
 
 
@@ -52,11 +52,11 @@ def flow_chart(
 
     Parameters
     ----------
-    boxes : (title, lines) of each
-        Its name, and what is to be said of it; 60 characters of each line are shown.
+    boxes : list of (title, lines)
+        The name of each, and what is to be said of it; 60 characters of each line are shown.
     arrows : one text fewer than boxes, or None
         What stands at each arrow.
-    shortcuts : (from, to, text)
+    shortcuts : list of (from, to, text)
         Arrows past the boxes in between; boxes are counted from 0.
 
     Raises
@@ -90,6 +90,7 @@ def flow_chart(
 
 
 def _check(boxes, arrows, shortcuts):
+    """Raise unless there are boxes, arrows between them, and shortcuts past some of them."""
     if not len(boxes):
         raise ValueError("boxes must hold at least one (title, lines)")
     for i, box in enumerate(boxes):
@@ -108,11 +109,11 @@ def _check(boxes, arrows, shortcuts):
 
 
 def _shown(boxes, arrows, shortcuts):
-    """What is drawn of each text, and the boxes at their heights."""
+    """Boxes at their heights, arrows and shortcuts, with the texts as they can be drawn."""
     counts = [1 + len(lines) for _, lines in boxes]
     of_boxes = [text for title, lines in boxes for text in (title, *lines)]
     lists = [of_boxes, arrows, [text for _, _, text in shortcuts]]
-    lists = [[cut(" ".join(str(text).split()), LONGEST) for text in texts] for texts in lists]
+    lists = [[one_line(text, LONGEST) for text in texts] for texts in lists]
     of_boxes, arrows, passing = drawable(*lists)
     placed, top = [], MARGIN
     for count in counts:
@@ -124,7 +125,7 @@ def _shown(boxes, arrows, shortcuts):
 
 
 def _inches(text: str, size: float, weight: str = "normal") -> float:
-    """Width of a text, and what more it may take when its letters are set at whole pixels."""
+    """Width of a text, with 8% more for letters that are set at whole pixels."""
     if not text:
         return 0.0
     font = FontProperties(family=font_family(), weight=weight, size=size)
@@ -141,7 +142,7 @@ def _canvas(width: float, height: float) -> Axes:
 
 
 def _draw_box(ax, box, right, column):
-    """The box; its title on the left, in a column of its own, its lines on the right."""
+    """Draw a box: its title on the left, in a column of its own, and its lines on the right."""
     style = "round,pad=0,rounding_size=0.08"
     width = right - MARGIN
     frame = FancyBboxPatch(
@@ -155,7 +156,7 @@ def _draw_box(ax, box, right, column):
 
 
 def _draw_arrow(ax, corners):
-    """A line from corner to corner, the last with a head."""
+    """Draw a line from corner to corner that ends in an arrowhead."""
     *line, last = corners
     if len(line) > 1:
         ax.plot(*zip(*line, strict=True), color=EDGE, linewidth=1.2, solid_joinstyle="round")
@@ -167,7 +168,7 @@ def _draw_arrow(ax, corners):
 
 
 def _write(ax, x, y, text, size, colour, **options):
-    """A line of text, on its left end; dollar signs are no mathematics."""
+    """Write a line of text that begins at x; dollar signs are no mathematics."""
     ax.text(
         x,
         y,

@@ -1,4 +1,4 @@
-"""Names of items on a figure: cut to a length that fits, in fonts that can draw them."""
+"""Text on a figure: checked, cut to a length that fits, in fonts that can draw it, and placed."""
 
 import warnings
 from collections.abc import Sequence
@@ -7,6 +7,7 @@ from unicodedata import east_asian_width
 from matplotlib import rcParams
 from matplotlib.font_manager import FontProperties, findfont, fontManager, get_font
 
+LONGEST_LABEL, LONGEST_TITLE = 30, 60  # characters of which more are cut off
 WITH_CHINESE_JAPANESE_KOREAN = (  # one or the other comes with most systems
     "Noto Sans CJK SC",
     "Noto Sans CJK JP",
@@ -25,9 +26,33 @@ WITH_CHINESE_JAPANESE_KOREAN = (  # one or the other comes with most systems
 
 
 def font_family() -> list[str]:
-    """The font that matplotlib is set to, then those that are there for what it lacks."""
+    """The font that matplotlib is set to, then installed ones for the characters it lacks."""
     there = set(fontManager.get_font_names())
     return [*rcParams["font.family"], *(f for f in WITH_CHINESE_JAPANESE_KOREAN if f in there)]
+
+
+def check_labels(name: str, labels: Sequence | None, count: int) -> list[str]:
+    """The labels as texts of one line, each cut to 30 characters; None counts from 1.
+
+    Raises
+    ------
+    ValueError
+        If there are not `count` of them; the message calls them `name`.
+    """
+    labels = range(1, count + 1) if labels is None else labels
+    if len(labels) != count:
+        raise ValueError(f"{name} has {len(labels)} entries, must have {count}")
+    return [one_line(label, LONGEST_LABEL) for label in labels]
+
+
+def one_line(thing: object, longest: int) -> str:
+    """The text of a thing in a single line: runs of white space become one space, and it is cut."""
+    return cut(" ".join(str(thing).split()), longest)
+
+
+def title_of(title: object) -> str:
+    """The title of a figure as it is shown: cut to 60 characters, empty for None."""
+    return cut(str(title or ""), LONGEST_TITLE)
 
 
 def cut(text: str, longest: int) -> str:
@@ -40,8 +65,22 @@ def width(text: str) -> int:
     return sum(2 if east_asian_width(character) in "WF" else 1 for character in text)
 
 
+def inches_of_longest(labels: Sequence[str]) -> float:
+    """Width of the longest label: 0.07 inches a character, twice that for a wide one."""
+    return 0.07 * max(map(width, labels))
+
+
+def places_to_label(count: int, most: int) -> range:
+    """Which of 0..count - 1 get a label: all, or every second, third, ... up to the last.
+
+    The step is the smallest with which there are at most `most`.
+    """
+    step = -(-count // most)
+    return range((count - 1) % step, count, step)
+
+
 def drawable(*lists: Sequence[str]) -> list[list[str]]:
-    """The lists with "?" for each character that no font here can draw; warns once if there are.
+    """The lists with "?" for each character that no font here can draw; warns once if any is.
 
     matplotlib would warn of each character each time it is drawn.
     """

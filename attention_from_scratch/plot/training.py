@@ -8,7 +8,7 @@ from matplotlib.ticker import MaxNLocator
 from attention_from_scratch.plot.figure import new_figure
 
 NOT_DRAWN = ("epoch", "seconds", "users")
-LINE, BEST, LIMIT = "#1f5a99", "#b8480f", "#444444"  # differ in grey print too, and in dash
+LINE, BEST, LIMIT = "#1f5a99", "#b8480f", "#444444"  # in grey print, told apart by their dashes
 
 
 def learning_curves(
@@ -58,7 +58,7 @@ def learning_curves(
 
 
 def _draw(ax, name, curve, best_epoch, limit):
-    """One panel: the curve, its value at the best epoch and the line that it cannot cross."""
+    """Draw one panel: the curve, its value at the best epoch and the limit it cannot cross."""
     ax.plot(*zip(*curve.items(), strict=True), color=LINE, marker="o", markersize=3, linewidth=1.5)
     ax.axvline(best_epoch, color=BEST, linewidth=0.8, linestyle=":")
     if best_epoch in curve:
@@ -76,6 +76,7 @@ def _draw(ax, name, curve, best_epoch, limit):
 
 
 def _curve(history, name):
+    """Epoch -> value, of the epochs in which it was measured."""
     return {entry["epoch"]: entry[name] for entry in history if entry.get(name) is not None}
 
 
@@ -89,6 +90,7 @@ def _best_epoch(history, name):
 
 
 def _choose(names):
+    """What the best epoch is chosen by, if nobody says: an NDCG, else a metric, else the loss."""
     metrics = [name for name in names if not _is_loss(name)]
     preferred = [name for name in metrics if name.startswith("NDCG")] + metrics + names
     if not preferred:
@@ -97,4 +99,5 @@ def _choose(names):
 
 
 def _is_loss(name):
+    """Whether less is better: of a loss, as its name says."""
     return "loss" in name.lower()
