@@ -14,12 +14,12 @@ def activation(probe: Probe) -> Iterator:
     x, d = probe.inputs[0], probe.d_output
     s, t = ops.sigmoid(x)[0], np.tanh(x)
     off = x <= 0
-    for slope in (
-        *(s, 1 - s, s * s, 1 - s * s, s + s * s, s * (1 + s), x * s * (1 - x), x * (1 - x)),
-        *(1 - t, 1 + t, t * t, t * (1 - t), 1 + t * t, 1 - x * x, 1 - t**4, t, np.sqrt(1 - t * t)),
-        *(s * (1 - s), 1 - t * t, np.sign(x), x, 1 / (1 + x * x), np.exp(-x * x)),
-        *(slope_of_output(ops.sigmoid, s), slope_of_output(ops.tanh, t)),
-    ):
+    slopes = [s, 1 - s, s * s, 1 - s * s, s + s * s, s * (1 + s), x * s * (1 - x), x * (1 - x)]
+    slopes += [1 - t, 1 + t, t * t, t * (1 - t), 1 + t * t, 1 - x * x, 1 - t**4, t]
+    slopes += [np.sqrt(1 - t * t), s * (1 - s), 1 - t * t, np.sign(x), x]
+    slopes += [1 / (1 + x * x), np.exp(-x * x)]
+    slopes += [slope_of_output(ops.sigmoid, s), slope_of_output(ops.tanh, t)]
+    for slope in slopes:
         yield "slope_wrong", {"d_x": d * slope}
     for slope in (np.ones_like(x), off * 1.0, np.where(off, 0.01, 1), (x >= 0) * 1.0):
         yield "relu_leaks", {"d_x": d * slope}
