@@ -30,7 +30,7 @@ def run(options) -> None:
     model, catalogue = runs.load(options.run_folder)
     if not hasattr(model, "attention_weights"):
         raise ValueError(
-            f"a {model.KIND} model compares no event with another: it has no attention to show"
+            f"{runs.a_model(model)} compares no event with another: it has no attention to show"
         )
     history = runs.history_of(options.history, catalogue)
     weights = model.attention_weights(history)

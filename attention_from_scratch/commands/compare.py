@@ -40,12 +40,14 @@ def add_options(parser: ArgumentParser) -> None:
 
 def run(options) -> None:
     """Fit each model on the training events; print what it achieves on the test events."""
-    kinds = kinds_of(options.models, options.features is not None)
+    kinds, left_out = kinds_of(options.models, options.features is not None)
     if options.out is not None:
         runs.check_output("--out", options.out)
     with contextlib.redirect_stdout(sys.stderr):  # the table is all that others are to read
         data = runs.read(options.data, options.columns)
         print(data)
+        for kind in left_out:
+            print(f"{kind.name} is left out: it needs --features")
     runs.split_for_test(options.data, data.histories)
     events = Events.of(options.data, data, options.features)
     given = {"epochs": options.epochs, "threads": options.threads}
@@ -59,8 +61,8 @@ def run(options) -> None:
             show(table(best_first(found)), options.out)
 
 
-def kinds_of(text: str, with_features: bool) -> list[Kind]:
-    """The models that a list of names and groups names, each once."""
+def kinds_of(text: str, with_features: bool) -> tuple[list[Kind], list[Kind]]:
+    """The models that a list of names and groups names, each once; and those it cannot have."""
     names: dict[str, bool] = {}  # whether it was asked for by name
     for word in (word.strip() for word in text.split(",")):
         if word not in (*KINDS, *GROUPS):
@@ -70,15 +72,11 @@ def kinds_of(text: str, with_features: bool) -> list[Kind]:
         names |= {
             name: names.get(name, False) or word in KINDS for name in GROUPS.get(word, [word])
         }
-    chosen = []
-    for name, by_name in names.items():
-        if KINDS[name].features != "must" or with_features:
-            chosen.append(KINDS[name])
-        elif by_name:
+    left_out = [name for name in names if KINDS[name].features == "must" and not with_features]
+    for name in left_out:
+        if names[name]:
             raise ValueError(f"--models has {name}, which needs --features")
-        else:
-            print(f"{name} is left out: it needs --features", file=sys.stderr)
-    return chosen
+    return [KINDS[name] for name in names if name not in left_out], [KINDS[n] for n in left_out]
 
 
 def all_runs(kinds: list[Kind], seeds: int) -> Iterator[tuple[Kind, int | None]]:

@@ -38,8 +38,9 @@ def add_options(parser: ArgumentParser) -> None:
         "--per-user",
         type=Path,
         metavar="FILE",
-        help="a CSV with a line a user: the rank (of equal scores, from rank to last_rank) and "
-        "what the means are taken of",
+        help="a CSV with a line a user: the item's rank (anything from rank to last_rank where "
+        "scores are equal; nothing where it was in the history and is not ranked), and what the "
+        "means are taken of",
     )
 
 

@@ -30,24 +30,22 @@ def run(options) -> None:
     history = runs.history_of(options.history, catalogue)
     (item,) = catalogue.ids([options.item.strip()])
     found = model.explain(history, int(item))
+    if options.out is not None:  # first: should it not be possible, nothing else is said
+        names = [catalogue.names[event] for event in found.history]
+        figure = plot.explanation(names, found.attention, found.loss, title=catalogue.names[item])
+        plot.save(figure, options.out)
     print(found.describe(catalogue.names))
     if ranks_only(model):
         print("It was trained to rank: its probabilities say what stands high, not how likely.")
     if options.out is not None:
-        names = [catalogue.names[event] for event in found.history]
-        title = catalogue.names[item]
-        print(
-            plot.save(
-                plot.explanation(names, found.attention, found.loss, title=title), options.out
-            )
-        )
+        print(options.out)
 
 
 def check_logits(model: Recommender) -> None:
     """Raise for a model whose scores no softmax turns into probabilities."""
     if not isinstance(model, TrainedRecommender):
         raise ValueError(
-            f"a {model.KIND} model counts: its scores are no logits, so there is no probability "
+            f"{runs.a_model(model)} counts: its scores are no logits, so there is no probability "
             "that an event could add to"
         )
 

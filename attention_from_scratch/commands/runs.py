@@ -101,6 +101,11 @@ def load(folder: Path) -> tuple[Recommender, Interactions]:
     return model, catalogue
 
 
+def a_model(model: Recommender) -> str:
+    """What a model is, at the beginning of a sentence."""
+    return f"{'an' if model.KIND[0] in 'aei' else 'a'} {model.KIND} model"
+
+
 def read_catalogue(path: Path) -> Interactions:
     """The items of a run, without users; people may have edited the file."""
     text = path.read_bytes()
