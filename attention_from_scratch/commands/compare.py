@@ -9,7 +9,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from attention_from_scratch.commands import runs
-from attention_from_scratch.commands.events import Events, learn, tested
+from attention_from_scratch.commands.events import Events, learn, measured
 from attention_from_scratch.commands.kinds import KINDS, Kind
 from attention_from_scratch.commands.options import add_data, add_features, positive
 from attention_from_scratch.commands.table import best_first, table
@@ -103,7 +103,7 @@ def result_of(kind: Kind, seed: int | None, events: Events, given: dict) -> dict
         "title": kind.called,
         "seconds": float(seconds),
         "cpu_seconds": float(cpu_seconds),
-        "test": tested(model, events.split),
+        "test": measured(model, events.split),
     } | ({"seed": seed} if kind.is_trained else {})
 
 

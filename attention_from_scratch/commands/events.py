@@ -57,7 +57,7 @@ def learn(model: Recommender, events: Events, **fit) -> np.ndarray:
     return clocks() - start
 
 
-def tested(model: Recommender, split: Split) -> dict[str, float]:
+def measured(model: Recommender, split: Split) -> dict[str, float]:
     """The metrics of the test events, ranked in the whole catalogue."""
     return evaluate(model.scores, split.test_histories, split.test)
 

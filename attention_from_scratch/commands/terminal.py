@@ -141,7 +141,7 @@ class OneLineParser(argparse.ArgumentParser):
         message = f"unrecognized arguments: {' '.join(unknown)}"
         known = [*self._option_string_actions, *self.elsewhere]
         for flag in flags:
-            if close := difflib.get_close_matches(flag, known, 1):
+            if close := difflib.get_close_matches(flag, known, 1, cutoff=0.75):
                 return f"{message}; did you mean {close[0]}?"
         return message
 

@@ -4,7 +4,7 @@ from argparse import ArgumentParser
 from pathlib import Path
 
 from attention_from_scratch.commands import runs
-from attention_from_scratch.commands.events import Events, learn, tested
+from attention_from_scratch.commands.events import Events, learn, measured
 from attention_from_scratch.commands.kinds import KINDS, Kind, elsewhere
 from attention_from_scratch.commands.options import add_data, add_features
 from attention_from_scratch.data import Split
@@ -104,7 +104,7 @@ def outcome(model, seconds: float) -> dict:
 def report(folder: Path, model: Recommender, result: dict, split: Split) -> None:
     """Ask for the test events; write the result and the curves; print them."""
     if split.test.any():
-        result["test"] = tested(model, split)
+        result["test"] = measured(model, split)
     runs.write_json(folder / runs.RESULT, result)
     if "epochs" in result:
         draw_curves(folder, model)

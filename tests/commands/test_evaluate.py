@@ -1,8 +1,12 @@
 """`evaluate`: the metrics of a run."""
 
+import csv
+
 import numpy as np
 import pytest
 
+from attention_from_scratch.data import read_interactions
+from attention_from_scratch.evaluation import mask_seen
 from attention_from_scratch.models import SASRec
 
 
@@ -52,6 +56,60 @@ def test_a_k_beyond_the_catalogue_is_the_whole_of_it(shelf, call):
     assert "HR@20 " in result.out
 
 
+# --- user by user
+
+
+def rows_of(path):
+    with open(path, newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.parametrize(
+    "options", [[], ["-k", "3"], ["--include-seen"], ["--protocol", "paper-negatives"]]
+)
+def test_the_means_over_the_users_are_what_is_printed(shelf, call, tmp_path, options):
+    out = tmp_path / "users.csv"
+    result = call("evaluate", shelf.run, "--data", shelf.data, *options, "--per-user", out)
+    assert result.status == 0, result.err
+    assert result.out == call("evaluate", shelf.run, "--data", shelf.data, *options).out
+    rows, k = rows_of(out), 3 if "-k" in options else 10
+    assert list(rows[0]) == ["user", "item", "rank", "last_rank", f"HR@{k}", f"NDCG@{k}", "MRR"]
+    assert f"({len(rows)} users)" in result.out
+    for name in (f"HR@{k}", f"NDCG@{k}", "MRR"):
+        assert f"{name} {np.mean([float(row[name]) for row in rows]):.4f}" in result.out
+
+
+def test_each_user_has_the_rank_of_the_last_item(shelf, call, tmp_path):
+    out = tmp_path / "users.csv"
+    call("evaluate", shelf.run, "--data", shelf.data, "--per-user", out)
+    data, model = read_interactions(shelf.data), SASRec.load(shelf.run / "model.npz")
+    rows = rows_of(out)
+    assert [row["user"] for row in rows] == data.users
+    for row, history in zip(rows, data.histories, strict=True):
+        assert row["item"] == data.items[history[-1]]
+        (scores,) = mask_seen(model.scores([history[:-1]]), [history[:-1]])
+        if history[-1] in history[:-1]:
+            assert (row["rank"], row["last_rank"], row["MRR"]) == ("", "", "0.0")
+            continue
+        rank = 1 + np.count_nonzero(scores > scores[history[-1]])
+        assert (row["rank"], row["last_rank"]) == (str(rank), str(rank))
+        assert float(row["MRR"]) == pytest.approx(1 / rank)
+        assert row["HR@10"] == ("1.0" if rank <= 10 else "0.0")
+
+
+def test_of_equal_scores_the_rank_is_a_range(shelf, call, tmp_path, monkeypatch):
+    def level(self, histories, context=None):
+        scores = np.zeros((len(histories), 21), np.float32)
+        scores[:, 0] = -np.inf
+        return scores
+
+    monkeypatch.setattr(SASRec, "scores", level)
+    options = ["--include-seen", "--per-user", tmp_path / "users.csv"]
+    assert call("evaluate", shelf.run, "--data", shelf.data, *options).status == 0
+    for row in rows_of(tmp_path / "users.csv"):
+        assert (row["rank"], row["last_rank"], row["HR@10"]) == ("1", "20", "0.5")
+
+
 # --- mistakes
 
 
@@ -61,6 +119,16 @@ def other_items(s, tmp):
 
 
 MISTAKES = {
+    "evaluate --per-user onto a folder": (
+        lambda s, tmp: ["evaluate", s.run, "--data", s.data, "--per-user", tmp],
+        "but must be a file, not a folder",
+    ),
+    "evaluate --per-user below a file": (
+        lambda s, tmp: [
+            *("evaluate", s.run, "--data", s.data, "--per-user", s.below_a_file(tmp) / "u.csv")
+        ],
+        "--per-user was ",
+    ),
     "evaluate -k 0": (lambda s, tmp: ["evaluate", s.run, "--data", s.data, "-k", "0"], "-k: was 0"),
     "evaluate -k of no number": (
         lambda s, tmp: ["evaluate", s.run, "--data", s.data, "-k", "ten"],

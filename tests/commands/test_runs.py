@@ -1,8 +1,13 @@
 """The folder of a run, and what somebody may have done to it."""
 
 import json
+import shutil
+from pathlib import Path
 
+import numpy as np
 import pytest
+
+from attention_from_scratch.commands import runs
 
 ITEMS = range(101, 121)
 LABELS = ["", *map(str, ITEMS)]
@@ -44,6 +49,32 @@ def refused(call, shelf, tmp_path, catalogue):
     assert result.status == 2
     error = f"error: {run / 'catalogue.json'} is not a catalogue that train wrote\n"
     assert result.err == f"attention-from-scratch recommend: {error}"
+
+
+# --- runs of before
+
+BEFORE = Path(__file__).parent.parent / "golden" / "before"
+
+
+@pytest.mark.parametrize("name", ["run", "run-fast"])
+def test_a_run_of_before_evaluates_to_what_was_written_into_it(call, name):
+    result = call("evaluate", BEFORE / name, "--data", BEFORE / "shop.csv")
+    assert (result.status, result.err) == (0, "")
+    test = json.loads((BEFORE / name / "result.json").read_text())["test"]
+    assert result.out.splitlines()[-1] == runs.describe_metrics(test)
+    recommended = call("recommend", BEFORE / name, "--history", "camera,drone", "-k", 2)
+    assert (recommended.status, len(recommended.out.splitlines())) == (0, 5)
+
+
+def test_a_model_of_a_newer_version_costs_one_line(call, tmp_path):
+    shutil.copytree(BEFORE / "run", tmp_path / "newer")
+    path = tmp_path / "newer" / "model.npz"
+    arrays = dict(np.load(path))
+    description = json.loads(str(arrays["description"])) | {"format": 3}
+    np.savez(path, **arrays | {"description": np.array(json.dumps(description))})
+    result = call("recommend", tmp_path / "newer", "--history", "camera")
+    assert (result.status, result.err.count("\n")) == (2, 1)
+    assert "model.npz has format 3, but this version reads formats 1 to 2" in result.err
 
 
 # --- mistakes

@@ -40,7 +40,7 @@ def test_a_signal_that_ends_it_keeps_the_epochs_that_are_over(
     calls, loss, before = [], SASRec.loss, signal.getsignal(number)
     monkeypatch.setattr(SASRec, "loss", interrupted)
     again = lambda *arguments: os.kill(os.getpid(), number)  # `timeout` sends it twice
-    monkeypatch.setattr(train, "tested", again)
+    monkeypatch.setattr(train, "measured", again)
     monkeypatch.setattr(runs, "describe_metrics", str)
     out = ["--out", tmp_path / "run"]
     result = call("train", "--data", shelf.data, *out, *tiny, "--epochs", "500")

@@ -3,12 +3,15 @@
 import errno
 import json
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from attention_from_scratch.commands import runs, train
-from attention_from_scratch.models import SASRec
+from attention_from_scratch.commands.kinds import KINDS
+from attention_from_scratch.data import leave_one_out, read_interactions
+from attention_from_scratch.models import RecentlyPopular, SASRec, load
 
 
 def test_train_writes_the_whole_run(shelf):
@@ -117,8 +120,8 @@ def test_ctrl_c_keeps_the_epochs_that_are_over_and_says_so(
 @pytest.mark.parametrize(
     ("where", "what", "error", "status"),
     [
-        (train, "tested", KeyboardInterrupt(), 130),
-        (train, "tested", MemoryError(), 2),
+        (train, "measured", KeyboardInterrupt(), 130),
+        (train, "measured", MemoryError(), 2),
         (train, "outcome", OSError(errno.ENOSPC, "No space left on device"), 2),
         (runs, "describe_metrics", OSError(errno.EIO, "Input/output error"), 2),
     ],
@@ -140,7 +143,7 @@ def test_a_run_that_was_overwritten_keeps_no_result_of_the_old_one(
 ):
     run = tmp_path / "run"
     shutil.copytree(shelf.run, run)
-    monkeypatch.setattr(train, "tested", fails_with(KeyboardInterrupt()))
+    monkeypatch.setattr(train, "measured", fails_with(KeyboardInterrupt()))
     options = ["--data", shelf.data, "--out", run, "--overwrite", "--seed", "5"]
     assert call("train", *options, *tiny).status == 130
     assert sorted(path.name for path in run.iterdir()) == ["catalogue.json", "model.npz"]
@@ -186,6 +189,121 @@ def test_a_training_that_diverges_later_keeps_the_best_epoch_and_says_so(
     assert result.out.count("a smaller --lr may help\n") == 1
     written = json.loads((tmp_path / "run" / "result.json").read_text())
     assert (written["epochs"], written["best_epoch"], written["diverged"]) == (3, 2, True)
+
+
+# --- every model
+
+SMALL = ["--epochs", "2", "--evaluate-every", "1", "--threads", "1", "--dim", "4"]
+MODELS = {
+    "sasrec": ["--max-len", "5", *SMALL],
+    "gru4rec": ["--fast", "--max-len", "5", *SMALL],
+    "pipeline": ["--ops", "plain", "--max-len", "5", *SMALL],
+    "bpr": SMALL,
+    "item-knn": ["--k", "3"],
+    "user-knn": ["--half-life", "none"],
+    "markov": ["--smoothing", "0.5"],
+    "popular": [],
+    "recently-popular": ["--share", "0.5"],
+    "content-based": ["--features"],
+}
+
+
+@pytest.fixture(scope="module", params=MODELS)
+def any_run(request, shelf, call):
+    """A run of each model, the options it was made with, and what training said."""
+    options = [
+        *("--model", request.param),
+        *MODELS[request.param],
+        *([shelf.items] if "--features" in MODELS[request.param] else []),
+    ]
+    run = shelf.folder / f"run-{request.param}"
+    trained = call("train", "--data", shelf.data, "--out", run, *options)
+    assert (trained.status, trained.err) == (0, "")
+    return SimpleNamespace(name=request.param, run=run, trained=trained)
+
+
+def test_a_run_holds_any_model(any_run):
+    files = {path.name for path in any_run.run.iterdir()}
+    always = {"model.npz", "catalogue.json", "result.json"}
+    trained = KINDS[any_run.name].is_trained
+    assert files == always | ({"learning-curves.png"} if trained else set())
+    result = json.loads((any_run.run / "result.json").read_text())
+    assert result["model"] == any_run.name
+    assert ("fit" in result, "epochs" in result) == (trained, trained)
+    model = load(any_run.run / "model.npz")
+    assert isinstance(model, KINDS[any_run.name].model)
+    assert result["settings"] == model.config
+
+
+def test_every_command_takes_a_run_of_any_model(any_run, shelf, call, tmp_path):
+    evaluated = call("evaluate", any_run.run, "--data", shelf.data)
+    assert (evaluated.status, evaluated.err) == (0, "")
+    assert evaluated.out.splitlines()[-1] in any_run.trained.out
+    asked = [any_run.run, "--history", "105,106,107"]
+    recommended = call("recommend", *asked, "-k", 2)
+    assert (recommended.status, recommended.out.count("Film ")) == (0, 5)
+    drawn = call("attention", *asked, "--out", tmp_path / "a.png")
+    assert drawn.status == (0 if any_run.name in ("sasrec", "pipeline") else 2)
+    assert drawn.err.count("\n") == (drawn.status != 0)
+    assert drawn.status == 0 or "compares no event with another: it has no " in drawn.err
+
+
+def test_the_options_of_a_model_reach_it(any_run):
+    told = load(any_run.run / "model.npz").config
+    expected = {
+        "sasrec": {"ops": "plain", "max_len": 5, "dim": 4},
+        "gru4rec": {"encoder": "gru", "positions": False, "max_len": 5, "ops": "fast"},
+        "pipeline": {"ops": "plain", "encoder": "transformer"},
+        "bpr": {"dim": 4},
+        "item-knn": {"k": 3, "half_life": 1.0},
+        "user-knn": {"half_life": None},
+        "markov": {"smoothing": 0.5},
+        "popular": {},
+        "recently-popular": {"share": 0.5},
+        "content-based": {"half_life": 2.0},
+    }[any_run.name]
+    assert expected.items() <= told.items()
+
+
+def test_recently_popular_counts_the_latest_events_of_all(shelf, call, tmp_path):
+    """Everybody starts at time 0: by time the long histories have the latest events."""
+    options = ["--model", "recently-popular", "--share", "0.1"]
+    assert call("train", "--data", shelf.data, "--out", tmp_path / "a", *options).status == 0
+    counts = load(tmp_path / "a" / "model.npz").item_counts
+    data = read_interactions(shelf.data)
+    train = leave_one_out(data.histories).train
+    times = [row[: len(history)] for row, history in zip(data.times, train, strict=True)]
+    by_time = RecentlyPopular(20, 0.1).fit(train, times=times)
+    assert np.array_equal(counts, by_time.item_counts)
+    assert not np.array_equal(counts, RecentlyPopular(20, 0.1).fit(train).item_counts)
+
+
+def test_a_pipeline_may_look_at_features(shelf, call, tmp_path):
+    options = ["--model", "pipeline", "--ops", "plain", "--id-dropout", "0.5", *SMALL]
+    out = ["--data", shelf.data, "--out", tmp_path / "run", "--features", shelf.items]
+    assert call("train", *out, *options).status == 0
+    model = load(tmp_path / "run" / "model.npz")
+    assert set(model.features) == {"genres", "year"}
+    assert model.settings.id_dropout == 0.5
+
+
+def test_a_run_without_a_name_is_called_after_what_it_is(shelf, call, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert call("train", "--data", shelf.data, "--model", "markov").status == 0
+    assert call("train", "--data", shelf.data, "--model", "bpr", "--seed", 3, *SMALL).status == 0
+    bce = ["--loss", "bce", "--epochs", "1", "--dim", "4", "--threads", "1"]
+    assert call("train", "--data", shelf.data, *bce).status == 0
+    names = {path.name for path in (tmp_path / "runs").iterdir()}
+    assert names == {"films-markov", "films-bpr-seed3", "films-bce-seed0"}
+
+
+def test_a_model_that_counts_says_that_nothing_is_held_out(call, tmp_path):
+    data = tmp_path / "pairs.txt"
+    data.write_text("\n".join(f"{user} {item}" for user in range(6) for item in (1, 2)) + "\n")
+    result = call("train", "--data", data, "--out", tmp_path / "run", "--model", "popular")
+    assert result.status == 0, result.err
+    assert "no user has 3 events: nothing is held out\n" in result.out
+    assert call("evaluate", tmp_path / "run", "--data", data).status == 2
 
 
 # --- mistakes
