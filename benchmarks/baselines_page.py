@@ -5,12 +5,17 @@ from pathlib import Path
 
 import numpy as np
 
+from attention_from_scratch.commands.table import (
+    CHOSEN_BY,
+    Runs,
+    best_first,
+    learns,
+    table,
+    values_of,
+)
 from attention_from_scratch.plot.figure import new_figure
-from benchmarks.common.numbers import mean_and_spread
-from benchmarks.common.writing import in_words, markdown, read_json
+from benchmarks.common.writing import in_words, read_json
 
-METRICS = ("HR@10", "NDCG@10", "MRR", "coverage")
-CHOSEN_BY = "NDCG@10"
 KINDS = {  # whether there is chance in it; the colours are told apart in grey print too
     False: ("no training", "#56B4E9"),
     True: ("trained by gradient descent", "#0072B2"),
@@ -25,26 +30,10 @@ trials.
 
     OMP_NUM_THREADS=1 python -m benchmarks.baselines --data FILE --threads 1"""
 
-Runs = list[dict]  # of one model
-
 
 def read_results(folder: Path) -> list[Runs]:
     """The runs of each model, the best model first."""
-    models: dict[str, Runs] = {}
-    for path in sorted(folder.glob("*.json")):
-        run = read_json(path)
-        models.setdefault(run["model"], []).append(run)
-    return sorted(models.values(), key=lambda runs: -np.mean(values_of(runs, CHOSEN_BY)))
-
-
-def values_of(runs: Runs, metric: str) -> list[float]:
-    """What each run achieved on the test events."""
-    return [run["test"][metric] for run in runs]
-
-
-def learns(runs: Runs) -> bool:
-    """Whether it starts from a seed."""
-    return "seed" in runs[0]
+    return best_first(read_json(path) for path in sorted(folder.glob("*.json")))
 
 
 def page(out: Path) -> str:
@@ -57,23 +46,13 @@ def page(out: Path) -> str:
 def section(models: list[Runs]) -> str:
     """Table, figure and settings of one file of events."""
     first = models[0][0]
-    header = ["model", *METRICS, "seeds", "training"]
     parts = [
         f"## {first['data']}: {first['events']}",
-        markdown(header, map(table_row, models)),
+        table(models),
         f"![NDCG@10 of every model on {first['data']}]({first['data']}.png)",
         "\n".join(f"- {note}" for note in notes(models)),
     ]
     return "\n\n".join(parts)
-
-
-def table_row(runs: Runs) -> list[str]:
-    """Mean and spread of each metric."""
-    metrics = [mean_and_spread(values_of(runs, metric), ".4f") for metric in METRICS]
-    seeds = str(len(runs)) if learns(runs) else "-"
-    seconds = np.mean([run["cpu_seconds"] for run in runs])
-    training = f"{seconds:.1f} s" if seconds < 60 else f"{seconds / 60:.1f} min"
-    return [runs[0]["title"], *metrics, seeds, training]
 
 
 def notes(models: list[Runs]) -> Iterator[str]:
