@@ -1,4 +1,4 @@
-"""How everything here gets into a file: whole, or not at all."""
+"""Files that are written whole or not at all, and the number of their format."""
 
 import os
 from collections.abc import Callable
@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
-FORMAT = 2  # of the files that are written here; one that names none is of the first, 1
+FORMAT = 2  # of the files that are written here; a file that names no format has format 1
 
 
 def replace_file(path: str | Path, write: Callable[[Path], None]) -> None:
@@ -32,7 +32,7 @@ def replace_file(path: str | Path, write: Callable[[Path], None]) -> None:
 
 
 def check_format(path: str | Path, description: dict) -> int:
-    """The format of a file, if this version can read it."""
+    """The format of the file at `path`, by its description; raise unless it can be read here."""
     number = description.get("format", 1)
     if number not in range(1, FORMAT + 1):
         raise ValueError(

@@ -6,19 +6,19 @@ import numpy as np
 
 from attention_from_scratch.tree import Tree, tree_map
 
-LARGE = 2**15  # numbers: of a smaller table the dense gradient is as fast
+LARGE = 2**15  # numbers in a table; up to this size its dense gradient is as fast
 
 
 @dataclass(frozen=True)
 class Rows:
-    """A gradient that is 0 but for some rows: that of a table of which a batch looks up little.
+    """A gradient that is 0 but for some rows, as of a table of which a batch looks up few rows.
 
     Attributes
     ----------
     ids : (n,) of integers, ascending
     rows : (n, ...)
     length : int
-        How many rows there are, those of 0 too.
+        How many rows the whole array has, those of zeros too.
     """
 
     ids: np.ndarray
@@ -27,12 +27,12 @@ class Rows:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of the array that it stands for."""
+        """Shape of the whole array."""
         return (self.length, *self.rows.shape[1:])
 
     @property
     def dtype(self) -> np.dtype:
-        """Of the array that it stands for, and of the rows."""
+        """Dtype of the whole array, which is that of the rows."""
         return self.rows.dtype
 
     def __len__(self) -> int:
@@ -42,13 +42,13 @@ class Rows:
         return Rows(self.ids, self.rows * factor, self.length)
 
     def __getitem__(self, part: slice) -> "Rows":
-        """Some of the rows; ids begin with 0 again."""
+        """A slice of the whole array, again as `Rows`: ids are counted from where it begins."""
         start, stop, _ = part.indices(self.length)
         here = slice(*np.searchsorted(self.ids, (start, stop)))
         return Rows(self.ids[here] - start, self.rows[here], max(0, stop - start))
 
     def dense(self) -> np.ndarray:
-        """The array that it stands for."""
+        """The whole array, zeros included."""
         array = np.zeros(self.shape, self.dtype)
         array[self.ids] = self.rows
         return array
@@ -65,7 +65,7 @@ def tree_sum(trees: list[Tree]) -> Tree:
 
 
 def leaf_sum(*leaves: np.ndarray | Rows) -> np.ndarray | Rows:
-    """The sum of arrays, or of rows of one table, as a new one."""
+    """The sum of arrays, or of several `Rows` of one table, as a new one."""
     first, *others = leaves
     if not isinstance(first, Rows):
         total = first.copy()

@@ -26,17 +26,17 @@ from attention_from_scratch.arguments import (
     check_share,
 )
 
-ROOM = 4  # of a docstring's indentation
+ROOM = 4  # spaces by which a docstring is indented
 
 
 @dataclass(frozen=True)
 class Whole:
-    """An integer from `least` on."""
+    """A setting that is an integer, at least `least`."""
 
     least: int = 1
 
     def check(self, name: str, value) -> int:
-        """The value as an int."""
+        """The value as an int; raise unless it is an integer, large enough."""
         return check_integer(name, value, self.least)
 
     def __str__(self):
@@ -45,7 +45,7 @@ class Whole:
 
 @dataclass(frozen=True)
 class Number:
-    """A finite number: above 0, or from 0 on."""
+    """A setting that is a finite number: above 0, or at least 0."""
 
     above_0: bool = True
 
@@ -63,13 +63,13 @@ class Number:
 
 @dataclass(frozen=True)
 class Share:
-    """A part of 1: a number between 0 and 1, which may be 0, or 1, or neither."""
+    """A setting that is a part of 1: a number between 0 and 1, which may be 0, or 1, or neither."""
 
     with_0: bool = True
     with_1: bool = False
 
     def check(self, name: str, value) -> float:
-        """The value as a float."""
+        """The value as a float; raise unless it is a part of 1."""
         return check_share(name, value, with_0=self.with_0, with_1=self.with_1)
 
     def __str__(self):
@@ -78,12 +78,12 @@ class Share:
 
 @dataclass(frozen=True)
 class Choice:
-    """One of some words."""
+    """A setting that is one of some words."""
 
     words: tuple[str, ...]
 
     def check(self, name: str, value) -> str:
-        """The word."""
+        """The word; raise unless it is one of `words`."""
         return check_choice(name, value, self.words)
 
     def __str__(self):
@@ -92,10 +92,10 @@ class Choice:
 
 
 class Flag:
-    """Yes or no."""
+    """A setting that is True or False."""
 
     def check(self, name: str, value) -> bool:
-        """The value as a bool."""
+        """The value as a bool; anything is taken as Python takes it."""
         return bool(value)
 
     def __str__(self):
@@ -103,12 +103,12 @@ class Flag:
 
 
 class Dtype:
-    """The name of a float dtype."""
+    """A setting that is the name of a float dtype."""
 
     words = DTYPES
 
     def check(self, name: str, value) -> str:
-        """The name, also of what NumPy takes for the dtype itself."""
+        """The name of the dtype, given as a name or in any other form that NumPy knows."""
         return check_dtype(value)
 
     def __str__(self):
@@ -116,7 +116,7 @@ class Dtype:
 
 
 class Kinds:
-    """What is known of an event: a number of kinds for each name."""
+    """A setting that says what is known of an event: a number of kinds for each name."""
 
     def check(self, name: str, value) -> dict[str, int]:
         """The mapping as a dict; empty for None."""
@@ -131,12 +131,12 @@ class Kinds:
 
 @dataclass(frozen=True)
 class OrNone:
-    """None, or what it may be otherwise."""
+    """A setting that may be None, or else what `otherwise` says."""
 
     otherwise: Any
 
     def check(self, name: str, value):
-        """None as it is."""
+        """None as it is; any other value as `otherwise` checks it."""
         return None if value is None else self.otherwise.check(name, value)
 
     def __str__(self):
@@ -160,7 +160,7 @@ def option(default=MISSING, may_be=None, says: str = "") -> Any:
 
 @dataclass(frozen=True)
 class Settings:
-    """What every model is told. A subclass adds its own, and what must hold of several together."""
+    """Base class of settings: a subclass adds fields, and what must hold of several together."""
 
     def __post_init__(self):
         for told in fields(self):
@@ -168,23 +168,23 @@ class Settings:
         self.check_together()
 
     def check_together(self) -> None:
-        """Raise where two settings contradict each other; settle what depends on another."""
+        """Raise where settings contradict each other; set those that are derived from others."""
 
     def put(self, name: str, value) -> None:
         """Set a field while the settings are being made."""
         object.__setattr__(self, name, value)
 
     def only(self, *names: str) -> dict[str, Any]:
-        """Some of the settings, by name."""
+        """The settings of these names, as a dict."""
         return {name: getattr(self, name) for name in names}
 
     def as_dict(self) -> dict[str, Any]:
-        """All of them, as a file has them."""
+        """All settings as a dict, which is how a file holds them."""
         return asdict(self)
 
 
 def signature_of(constructor: Callable, told: type[Settings]) -> inspect.Signature:
-    """What a constructor takes that hands on `*args, **settings` to a settings class."""
+    """The signature of a constructor that hands on `*args, **settings` to a settings class."""
     own = list(inspect.signature(constructor).parameters.values())[1:]  # but for self
     own = [one for one in own if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)]
     named = {one.name for one in own}
@@ -193,7 +193,7 @@ def signature_of(constructor: Callable, told: type[Settings]) -> inspect.Signatu
 
 
 def documented(told: type[Settings]) -> str:
-    """The section "Parameters" of a docstring."""
+    """The section "Parameters" of a model's docstring, made of its settings."""
     lines = ["Parameters", "----------"]
     for one in fields(told):
         default = "" if one.default is MISSING else f" (default {one.default!r})"

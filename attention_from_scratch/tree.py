@@ -37,7 +37,7 @@ def tree_leaves(tree: Tree, path: str = "") -> Iterator[tuple[str, np.ndarray]]:
 
 
 def leaves(tree: Tree) -> list:
-    """The leaves in order."""
+    """The leaves of a tree as a list, in the order of `tree_leaves`."""
     return [leaf for _, leaf in tree_leaves(tree)]
 
 
@@ -54,7 +54,7 @@ def nested(arrays: dict[str, np.ndarray]) -> Tree:
 
 
 def lists_for_numbers(node: Tree) -> Tree:
-    """Dicts whose keys are 0, 1, 2, ... were lists."""
+    """Turn the dicts whose keys are 0, 1, 2, ... into the lists that they were."""
     if not isinstance(node, dict):
         return node
     node = {name: lists_for_numbers(branch) for name, branch in node.items()}

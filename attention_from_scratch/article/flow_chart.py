@@ -84,10 +84,12 @@ def flow(model: Pipeline | Listing | Stages, **sizes) -> Flow:
 
 
 def flow_chart(model: Pipeline | Listing | Stages, *, direction: str = "TD", **sizes) -> str:
-    """The flow of a model as a mermaid chart; parameters and sizes as in `flow`.
+    """The flow of a model as a mermaid chart.
 
     Parameters
     ----------
+    model, **sizes
+        As in `flow`.
     direction : "TD", "LR", "BT" or "RL"
         Top down, as in the article; left to right; ...
 
@@ -111,7 +113,7 @@ def flow_chart(model: Pipeline | Listing | Stages, *, direction: str = "TD", **s
 
 
 def name(i: int) -> str:
-    """Of a node: A, B, C, ..., as in the article."""
+    """The letter of node number i: A, B, C, ..., as in the article."""
     return chr(ord("A") + i)
 
 
@@ -168,7 +170,7 @@ def attention_lines(params: Tree, stages: Stages) -> Iterator[str]:
 
 
 def aggregation_lines(params: Tree, stages: Stages) -> Iterator[str]:
-    """What is added up, and over what."""
+    """What the aggregation adds up, and over what."""
     if params["attention"] is not None:
         linear = params["attention"]["value"]
         yield with_count(f"value {shape(linear['weight'])}", linear)
@@ -183,7 +185,7 @@ def aggregation_lines(params: Tree, stages: Stages) -> Iterator[str]:
 
 
 def decoder_lines(params: Tree, stages: Stages) -> Iterator[str]:
-    """What makes scores."""
+    """What the decoder makes its scores with, from the states it is told."""
     decoder = params["decoder"]
     if stages.decoder == "rnn":
         width = len(decoder["steps"]["hidden"]["weight"])
@@ -198,7 +200,7 @@ def decoder_lines(params: Tree, stages: Stages) -> Iterator[str]:
 
 
 def answer_title(model) -> str:
-    """What comes out."""
+    """The title of the last box: what the decoder gives."""
     return "Next items, in order" if model.stages.decoder in STEPS else "Next item"
 
 
@@ -206,7 +208,7 @@ def answer_title(model) -> str:
 
 
 def weights_shape(stages: Stages, length: int, rows: str) -> str:
-    """Of what the attention hands on."""
+    """What the attention hands on, with its shape."""
     if stages.attention == "none":
         return f"X {rows}"
     if stages.attention == "featurewise":
@@ -216,7 +218,7 @@ def weights_shape(stages: Stages, length: int, rows: str) -> str:
 
 
 def handed_on(stages: Stages, width: int, rows: str) -> str:
-    """Of what the decoder is told: one vector, unless it attends to all events itself."""
+    """What the decoder is told, with its shape: one vector, unless it attends to all events."""
     if stages.decoder == "transformer" and stages.aggregation == "matrix":
         return f"states {rows}"
     pooled = stages.aggregation == "pooled"
@@ -224,7 +226,7 @@ def handed_on(stages: Stages, width: int, rows: str) -> str:
 
 
 def answer(model) -> str:
-    """What the decoder says of each item, or class."""
+    """What the decoder says of each item or class, with its shape."""
     if isinstance(model, Listing):
         return f"probabilities (B, {model.n_classes})"
     return f"scores (B, {model.n_items})"
@@ -234,20 +236,20 @@ def answer(model) -> str:
 
 
 def count(tree: Tree) -> str:
-    """Number of parameters in a tree."""
+    """The number of parameters in a tree, as text."""
     return f"{sum(int(np.size(leaf)) for _, leaf in tree_leaves(tree)):,}"
 
 
 def with_count(text: str, tree: Tree) -> str:
-    """The text and the number of parameters."""
+    """A text, and after it the number of parameters in a tree."""
     return f"{text}: {count(tree)}"
 
 
 def shape(array: np.ndarray) -> str:
-    """Such as 6 x 64."""
+    """The shape of an array as text, such as 6 x 64."""
     return " x ".join(f"{n:,}" for n in array.shape)
 
 
 def counted(n: int, what: str) -> str:
-    """Such as 1 head, 2 heads."""
+    """A number with its noun, such as 1 head or 2 heads."""
     return f"{n} {what}" if n == 1 else f"{n} {what}s"

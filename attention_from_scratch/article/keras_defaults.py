@@ -30,7 +30,7 @@ class KerasAdam(Adam):
         self.eps_hat = eps
 
     def update(self, params: Tree, grads: Tree, parallel: Callable = map) -> None:
-        """Take one step, in place."""
+        """Take one step, with eps where Keras has it; writes into the arrays of `params`."""
         self.eps = self.eps_hat / (1 - self.betas[1] ** (self.step_count + 1)) ** 0.5
         super().update(params, grads, parallel)
 
@@ -65,13 +65,13 @@ def init_params(rng, n_items: int, n_classes: int, dim: int, dtype="float32") ->
 
 
 def orthogonal(rng, rows: int, columns: int) -> np.ndarray:
-    """Orthonormal rows, all such matrices alike; rows <= columns."""
+    """A matrix with orthonormal rows, every such matrix equally likely; rows <= columns."""
     q, r = np.linalg.qr(rng.standard_normal((columns, rows)))
     return (q * np.sign(np.diag(r))).T
 
 
 def params_from_keras(weights: Sequence) -> Tree:
-    """Our tree of what get_weights() of the Keras model gives.
+    """Our tree of parameters, made of what get_weights() of the Keras model gives.
 
     In its order: the embedding; kernel, recurrent kernel and bias of the LSTM; kernel and bias each
     of self.W (our query), self.V (our value) and the last Dense.
@@ -93,7 +93,7 @@ def params_from_keras(weights: Sequence) -> Tree:
 
 
 def params_to_keras(params: Tree) -> list[np.ndarray]:
-    """The inverse of `params_from_keras`; of a tree of gradients as well."""
+    """The inverse of `params_from_keras`, which takes a tree of gradients as well."""
     encoder, attention, head = params["encoder"], params["attention"], params["decoder"]["head"]
     bias = encoder["input"]["bias"]
     hidden = {"weight": encoder["hidden"]["weight"], "bias": np.zeros_like(bias)}

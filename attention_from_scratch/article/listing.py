@@ -40,7 +40,7 @@ from attention_from_scratch.tree import Tree, tree_map
 STAGES = pipeline.Stages(
     encoder="lstm", attention="featurewise", aggregation="pooled", decoder="dense"
 )
-PREDICTED_AT_ONCE = 1024  # sequences
+PREDICTED_AT_ONCE = 1024  # sequences, so that memory does not grow with their number
 
 
 @dataclass
@@ -71,9 +71,9 @@ class Listing:
     dim : int
         Width of everything in between.
     lr : float
-        Of Adam.
+        Step size of Adam.
     seed : int
-        Of the initial values and of the order of the batches.
+        From it come the initial values and the order of the batches.
     dtype : "float32" or "float64"
 
     Attributes
@@ -190,7 +190,7 @@ class Listing:
         return probabilities(self.params, self.check_sequences("x", x))
 
     def evaluate(self, x: np.ndarray, y: np.ndarray) -> dict[str, float]:
-        """Mean "loss" in nats, and "accuracy"."""
+        """The mean "loss" in nats and the "accuracy" over these sequences."""
         return measure(self.params, *self.check_pair("x", x, "y", y))
 
     def get_weights(self) -> list[np.ndarray]:
@@ -254,7 +254,7 @@ class Listing:
 
 
 def listing(input_dim: int = 5, output_dim: int = 5, **settings) -> Listing:
-    """The article's create_model(input_dim, output_dim), repaired; settings as in `Listing`."""
+    """The article's create_model(input_dim, output_dim), repaired: it gives a `Listing`."""
     return Listing(input_dim, output_dim, **settings)
 
 
@@ -262,7 +262,7 @@ def listing(input_dim: int = 5, output_dim: int = 5, **settings) -> Listing:
 
 
 def probabilities(params: Tree, ids: np.ndarray) -> np.ndarray:
-    """Of every class, for each sequence: (n, L) -> (n, C)."""
+    """The probability of every class, for each sequence: (n, L) -> (n, C)."""
     table, _ = item_table(params["items"], {})
     parts = []
     for start in range(0, len(ids), PREDICTED_AT_ONCE):
@@ -298,7 +298,7 @@ def batches_of(ids, targets, batch_size: int, seed: int | None):
 
 
 def counting_loss(right: list):
-    """The loss of a batch; `right` gets whether the model as it then is has each target first."""
+    """A loss for `descend` that also notes in `right` whether the model ranks each target first."""
 
     def loss(params, shard, *, rng, total):
         right.extend(probabilities(params, shard.ids).argmax(axis=1) + 1 == shard.targets[:, 0])

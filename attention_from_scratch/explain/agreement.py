@@ -19,8 +19,8 @@ class Agreement:
         Each user's rank correlation of attention with the loss and with its size, as
         `Explanation.correlation` and `size_correlation`; NaN where it is undefined.
     recency : (users,)
-        Likewise of the position with the loss: what the plain rule "the later an event, the more
-        it counts" would reach.
+        Each user's rank correlation of an event's position with the loss: what the plain rule "the
+        later an event, the more it counts" would reach.
     same_first, last_first : (users,)
         1 where the event with the most attention, or the last event, is that with the largest
         loss; else 0. NaN for histories of fewer than 3 events.
@@ -34,7 +34,7 @@ class Agreement:
 
     @property
     def mean(self) -> float:
-        """Of `attention`, where it is defined."""
+        """The mean of `attention` over the users, where it is defined."""
         return summary(self.attention)[0]
 
     @property
@@ -43,7 +43,7 @@ class Agreement:
         return summary(self.attention)[1]
 
     def describe(self) -> str:
-        """Mean and spread, beside those of recency."""
+        """A table: mean, standard deviation and number of users of each measure."""
         rows = {
             "rank correlation of attention with loss": self.attention,
             "rank correlation of attention with size of loss": self.size,

@@ -13,7 +13,7 @@ from attention_from_scratch.arguments import check_context, check_histories, che
 from attention_from_scratch.explain.correlation import spearman
 from attention_from_scratch.ops import log_softmax
 
-HIGH, SOME = 0.7, 0.3  # correlations from which attention is said to agree, and to do so in part
+HIGH, SOME = 0.7, 0.3  # correlations from which attention agrees, and agrees in part
 CAUTION = """\
 Attention by itself is not an explanation (Jain & Wallace 2019); when it may serve as one is a
 matter of tests such as this (Wiegreffe & Pinter 2019)."""
@@ -28,7 +28,7 @@ class Explanation:
     item : int
         What is recommended.
     log_probability : float
-        Of the item after the whole history: log-softmax of the scores over the catalogue.
+        That of the item after the whole history: log-softmax of the scores over the catalogue.
     history : (L,) int64
         The events, oldest first.
     n_older : int
@@ -54,12 +54,16 @@ class Explanation:
 
     @property
     def correlation(self) -> float | None:
-        """Spearman's, of attention and loss; None without attention, NaN if undefined."""
+        """Rank correlation of attention with the loss; None without attention, NaN if undefined."""
         return None if self.attention is None else spearman(self.attention, self.loss)
 
     @property
     def size_correlation(self) -> float | None:
-        """Likewise of attention and the size of the loss: no weight says for or against."""
+        """Rank correlation of attention with the size of the loss, its sign left out.
+
+        A weight can say how much an event matters, not whether it speaks for the item or against.
+        None without attention, NaN if undefined.
+        """
         return None if self.attention is None else spearman(self.attention, np.abs(self.loss))
 
     @property
@@ -181,7 +185,7 @@ def explain(
 
 
 def with_and_without(history: np.ndarray, context: Mapping[str, np.ndarray]) -> tuple:
-    """What to hand to `scores`: the history and, for each event, the history without it."""
+    """Arguments of `scores`: the history and, for each event, the history without it."""
 
     def versions(row):
         return [row, *(np.delete(row, event) for event in range(len(row)))]
@@ -191,5 +195,5 @@ def with_and_without(history: np.ndarray, context: Mapping[str, np.ndarray]) -> 
 
 
 def name_of(item: int, names: Sequence[str] | None) -> str:
-    """What to call an item in front of people."""
+    """The name of an item; "item 7" where there are no names."""
     return f"item {item}" if names is None else str(names[item])

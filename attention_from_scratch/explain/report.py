@@ -92,13 +92,13 @@ class Influences:
 
 @dataclass(frozen=True, eq=False)
 class Report:
-    """All of it; `describe` gives it in words.
+    """What the histories of all users say together; `describe` puts it into tables.
 
     Attributes
     ----------
     trends, expectations, influences
     n_users : int
-        With at least one event.
+        Users with at least one event.
     n_asked : int
         Users whose histories the model was asked about.
     min_users : int
@@ -140,7 +140,7 @@ class Report:
 
 
 def describe_trends(trends: Trends, confidence: float, names, top) -> list[str]:
-    """What rises, what falls, and how much may be noise."""
+    """The lines that say what rises, what falls, and how much may be noise."""
     start, middle, end = trends.periods
     lines = [
         "",
@@ -159,7 +159,7 @@ def describe_trends(trends: Trends, confidence: float, names, top) -> list[str]:
 
 
 def trend_row(trends: Trends, row: int, names) -> str:
-    """One line of the table."""
+    """A line of the table of trends: shares before and of late, the change, and the item."""
 
     def cell(count, total):
         return f"{'<':>16}" if np.isnan(count) else f"{int(count):>8}{100 * count / total:>7.2f}%"
@@ -173,7 +173,7 @@ def trend_row(trends: Trends, row: int, names) -> str:
 
 
 def describe_expectations(found: Expectations, names, top) -> list[str]:
-    """Of which items the model expects more than there has been."""
+    """The table of the items of which the model expects more than there has been."""
     lines = ["", f"{'expected':>10}{'so far':>10}{'ratio':>8}  expected next, and share so far"]
     for item, p, share in zip(found.items[:top], found.expected, found.so_far, strict=False):
         lines.append(f"{p:>10.4f}{share:>10.4f}{p / share:>8.2f}  {name_of(item, names)}")
@@ -181,7 +181,7 @@ def describe_expectations(found: Expectations, names, top) -> list[str]:
 
 
 def describe_influences(found: Influences, names, top) -> list[str]:
-    """The pairs with the largest specific losses."""
+    """The table of what leads to what: the pairs with the largest specific losses."""
     if not len(found.causes):
         return ["", "nothing leads to anything: no item is held by enough users beside another"]
     lines = ["", f"{'loss':>8}{'s.e.':>7}{'specific':>10}{'users':>7}{'lift':>8}  leads to"]
@@ -277,7 +277,7 @@ def aggregate_report(
 
 
 def latest_events(model, histories, context, asked) -> tuple[list, dict]:
-    """Of the users asked, the events that the model looks at and what is known of each."""
+    """The events of the users asked that the model looks at, and what is known of each."""
     start = -model.max_len if model.max_len else None
     columns = {name: [rows[user][start:] for user in asked] for name, rows in context.items()}
     return [histories[user][start:] for user in asked], columns
@@ -292,7 +292,7 @@ def log_probabilities(model, histories, context) -> np.ndarray:
 
 
 def expectations_of(log_p: np.ndarray, shares: np.ndarray) -> Expectations:
-    """The mean probability of each item with a share, against it."""
+    """The mean probability of each item against its share, of items whose share is not 0."""
     items = np.flatnonzero(shares)
     expected = np.exp(log_p[:, items]).mean(axis=0, dtype=np.float64)
     order = np.argsort(-expected / shares[items], kind="stable")

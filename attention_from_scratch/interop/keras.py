@@ -82,7 +82,7 @@ def recurrent_to_keras(params: Tree, op: str) -> list[np.ndarray]:
 
 
 def in_gate_order(array: np.ndarray, op: str) -> np.ndarray:
-    """Exchange the gates along the last axis; twice is nothing."""
+    """Exchange the gates along the last axis, from Keras' order to ours or from ours to Keras'."""
     if op not in KERAS_GATES:
         raise ValueError(f"op was {op!r}, but must be one of {', '.join(KERAS_GATES)}")
     gates = np.split(array, len(KERAS_GATES[op]), axis=-1)

@@ -14,7 +14,7 @@ LAYOUT = ("norm", "count_from", "output_projection")  # settings that a layout d
 
 
 def safetensors():
-    """The package, or an error that says how to get it."""
+    """The package `safetensors`, or an error that says how to get it."""
     try:
         import safetensors.numpy
     except ModuleNotFoundError:
@@ -25,7 +25,7 @@ def safetensors():
 
 
 def save_safetensors(path: str | Path, model) -> None:
-    """Write a SASRec; its settings go into the file's metadata."""
+    """Write a SASRec to a .safetensors file; its settings go into the file's metadata."""
     require_layout(**model.settings.only(*LAYOUT))
     library = safetensors()
     state = {name: np.ascontiguousarray(a) for name, a in sasrec_to_torch(model.params).items()}
@@ -42,7 +42,7 @@ def save_safetensors(path: str | Path, model) -> None:
 
 
 def load_safetensors(path: str | Path, model_class):
-    """Read what `save_safetensors` wrote.
+    """Read a SASRec from a file that `save_safetensors` wrote.
 
     Weights that come from elsewhere have no settings with them: load them with safetensors and
     hand them to `SASRec.from_torch`.
@@ -83,7 +83,7 @@ def load_safetensors(path: str | Path, model_class):
 
 
 def in_dtype(params, dtype: str):
-    """Parameters in the dtype of a model."""
+    """A tree of parameters in another dtype."""
     return tree_map(lambda array: array.astype(dtype), params)
 
 

@@ -14,7 +14,7 @@ from attention_from_scratch.tree import Tree
 
 
 def linear_from_torch(state: Mapping, prefix: str, n_in="in", n_out="out") -> Tree:
-    """Of a torch.nn.Linear, or a convolution of width 1, (out, in, 1)."""
+    """A linear map from a torch.nn.Linear, or from a convolution of width 1, (out, in, 1)."""
     name = f"{prefix}.weight"
     convolution = name in state and np.ndim(state[name]) == 3
     weight = take(state, name, n_out, n_in, *[1] * convolution)
@@ -31,7 +31,7 @@ def linear_to_torch(params: Tree, prefix: str) -> dict:
 
 
 def norm_from_torch(state: Mapping, prefix: str, width="D") -> Tree:
-    """Of a torch.nn.LayerNorm."""
+    """Parameters of a layer norm from a torch.nn.LayerNorm."""
     return {name: take(state, f"{prefix}.{name}", width) for name in ("weight", "bias")}
 
 
@@ -41,9 +41,10 @@ def norm_to_torch(params: Tree, prefix: str) -> dict:
 
 
 def multi_head_attention_from_torch(state: Mapping, prefix: str = "", width="D") -> Tree:
-    """Of a torch.nn.MultiheadAttention whose query, key and value have one width.
+    """Parameters of multi-head attention from a torch.nn.MultiheadAttention.
 
-    Its in_proj_weight is the three matrices, transposed, one above the other.
+    Its query, key and value must have one width: its in_proj_weight is then their three matrices,
+    transposed, one above the other.
     """
     output = linear_from_torch(state, f"{prefix}out_proj", width, width)
     width = len(output["weight"])
@@ -62,7 +63,7 @@ def multi_head_attention_to_torch(params: Tree, prefix: str = "") -> dict:
     if params["output"] is None:
         raise ValueError("params has no output projection, which torch's layer always has")
     maps = [params[name] for name in ("query", "key", "value")]
-    weight = np.concatenate([linear["weight"].T for linear in maps])  # in Fortran's order
+    weight = np.concatenate([linear["weight"].T for linear in maps])  # in column order, as `.T` is
     state = {f"{prefix}in_proj_weight": np.ascontiguousarray(weight)}
     n_biases = sum(linear["bias"] is not None for linear in maps)
     if n_biases not in (0, 3):
@@ -78,7 +79,7 @@ PARTS = {"input": "ih", "hidden": "hh"}
 
 
 def recurrent_from_torch(state: Mapping, layer: int = 0) -> Tree:
-    """Of one layer of a torch.nn.RNN, GRU or LSTM, in one direction."""
+    """Parameters of `rnn`, `gru` or `lstm` from one layer of PyTorch's, in one direction."""
     params = {}
     for name, part in PARTS.items():
         weight = take(state, f"weight_{part}_l{layer}", "gates", "in")
@@ -199,7 +200,7 @@ def sasrec_to_torch(params: Tree) -> dict:
 def take(state: Mapping, name: str, *shape: int | str) -> np.ndarray:
     """An entry of a state dict, or an error that says what is there.
 
-    In its shape a word stands for any size.
+    It must have the given shape, in which a word stands for any size.
     """
     if name not in state:
         there = ", ".join(list(state)[:5])
@@ -215,5 +216,5 @@ def take(state: Mapping, name: str, *shape: int | str) -> np.ndarray:
 
 
 def take_bias(state: Mapping, name: str, width: int) -> np.ndarray | None:
-    """The same of a bias, which may not be there."""
+    """A bias in a state dict, which must have this width; None where there is none."""
     return take(state, name, width) if state.get(name) is not None else None

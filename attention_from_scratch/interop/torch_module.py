@@ -10,7 +10,7 @@ from torch import nn
 
 
 class PointWiseFeedForward(nn.Module):
-    """Two convolutions of width 1 with relu between."""
+    """The feed-forward layer: two convolutions of width 1 with relu between."""
 
     def __init__(self, dim: int, dropout: float):
         super().__init__()
@@ -86,7 +86,7 @@ class SASRecModule(nn.Module):
         return self.last_layernorm(x)[:, -given:]
 
     def block(self, i, x, hidden):
-        """One block."""
+        """Block number i of attention and feed-forward layer: (B, L, D) -> (B, L, D)."""
 
         def attend(y):
             return self.attention_layers[i](y, y, y, attn_mask=hidden, need_weights=False)[0]

@@ -20,9 +20,9 @@ from attention_from_scratch.settings import Number, Whole, option
 from attention_from_scratch.training.negatives import draw_unseen
 from attention_from_scratch.tree import Tree
 
-N_SHARDS = 2  # of a batch; few, for the gradients of each are as large as the model
-DIGEST_BYTES = 16  # of a training history, by which its user is known again
-FOLD_IN_NEGATIVES = 30  # for each event
+N_SHARDS = 2  # in a batch; few, as the gradients of each are as large as the model
+DIGEST_BYTES = 16  # in the digest of a training history, by which its user is known again
+FOLD_IN_NEGATIVES = 30  # items not chosen that each event of a new user is held against
 
 
 @dataclass(frozen=True)
@@ -35,13 +35,13 @@ class Triples:
 
     @property
     def count(self) -> int:
-        """Number of triples."""
+        """Number of triples, which is the number of losses in the shard."""
         return len(self.users)
 
 
 @dataclass(frozen=True)
 class BPRSettings(TrainedSettings):
-    """What a BPR is told."""
+    """The settings of a `BPR`."""
 
     dim: int = option(64, Whole(), "D, width of the vectors")
     _: KW_ONLY
@@ -90,12 +90,13 @@ class BPR(TrainedRecommender):
         lr: float = 5e-3,
         **settings,
     ) -> "BPR":
-        """As `TrainedRecommender.fit`, but `batch_size` counts events.
+        """Train from fresh parameters, as `TrainedRecommender.fit` does and with its parameters.
 
-        Every event (every wanted one) makes a triple in each epoch, with an item drawn anew.
+        Every event (every wanted one) makes a triple in each epoch, with an item drawn anew;
+        `batch_size` counts events.
         """
         before, histories = self.users, check_histories(histories, self.n_items)
-        # Those that the base class hands on to `batches`, in the same order.
+        # The base class hands on just these histories to `batches`, in this order.
         self.users = digests([history for history in histories if len(history) > 1])
         try:
             return super().fit(histories, epochs=epochs, batch_size=batch_size, lr=lr, **settings)
@@ -106,7 +107,7 @@ class BPR(TrainedRecommender):
     def batches(
         self, sequences, batch_size, epoch, *, context=None, wanted=None, pool=1, pieces=False
     ) -> Iterator[list[Triples]]:
-        """Batches of one epoch: each event once, in an order drawn anew; none has a length."""
+        """Batches of one epoch: each event makes one triple, in an order drawn anew each time."""
         rng = self.stream("order", epoch)
         users = np.repeat(np.arange(len(sequences)), [len(sequence) for sequence in sequences])
         positives = np.concatenate(sequences)
@@ -126,7 +127,7 @@ class BPR(TrainedRecommender):
         return factorisation.bpr_loss(params, *triples, **settings)
 
     def scores_with(self, params, item_counts, histories, context=None) -> np.ndarray:
-        """`scores` of a model with other parameters and counts."""
+        """The scores that a model with these parameters and counts would give, (users, V + 1)."""
         histories = check_histories(histories, self.n_items)
         check_context(context, {}, histories)
         scores = self.user_vectors(params, histories) @ params["items"].T + params["bias"]
@@ -160,7 +161,7 @@ class BPR(TrainedRecommender):
 
 
 def digest(history: np.ndarray) -> bytes:
-    """A number of `DIGEST_BYTES` bytes for each history."""
+    """`DIGEST_BYTES` bytes by which a history is known again."""
     return hashlib.blake2b(history.astype("<i8").tobytes(), digest_size=DIGEST_BYTES).digest()
 
 
@@ -171,7 +172,7 @@ def digests(histories: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def check_digests(users) -> np.ndarray:
-    """An array of digests; None stands for none."""
+    """The digests as an array, an empty one for None; raise unless they have their form."""
     users = digests([]) if users is None else np.asarray(users)
     if users.dtype != np.uint8 or users.ndim != 2 or users.shape[1] != DIGEST_BYTES:
         raise ValueError(

@@ -15,7 +15,7 @@ BATCH = 256  # users at a time; changes nothing but time and memory
 
 @dataclass(frozen=True)
 class ContentSettings(CountingSettings):
-    """What a `ContentBased` is told."""
+    """The settings of a `ContentBased`."""
 
     half_life: float | None = option(2.0, OrNone(Number()), FORGETS)
 
@@ -59,11 +59,14 @@ class ContentBased(CountingRecommender):
 
     @property
     def constants(self) -> dict:
-        """The feature matrices as they were given."""
+        """The feature matrices as they were given, for the file."""
         return {"features": {name: np.asarray(of) for name, of in self.given.items()}}
 
     def score_users(self, histories: list[np.ndarray]) -> Iterator[np.ndarray | None]:
-        """How much every item resembles each user's, (V + 1,); None: nothing is known of theirs."""
+        """For each history, how much every item resembles those in it, (V + 1,).
+
+        None for a history of whose items no feature is known.
+        """
         for start in range(0, len(histories), BATCH):
             batch = [weighted(h, self.settings.half_life) for h in histories[start : start + BATCH]]
             scores, told = self.score_batch(batch)
@@ -71,7 +74,7 @@ class ContentBased(CountingRecommender):
                 yield row if any_known else None
 
     def score_batch(self, batch: list) -> tuple[np.ndarray, np.ndarray]:
-        """Scores of B users' items and weights, (B, V + 1), and who of them has any, (B,)."""
+        """Scores of B weighted histories, (B, V + 1), and which of them can be scored, (B,)."""
         scores = np.zeros((len(batch), self.n_items + 1))
         told = np.zeros((len(batch), 1), bool)
         for name, matrix in self.features.items():

@@ -1,4 +1,4 @@
-"""What every model that counts and learns nothing shares: the least a learned one has to beat."""
+"""What models share that count and learn nothing: the least that a learned one has to beat."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from attention_from_scratch.tree import Tree
 
 @dataclass(frozen=True)
 class CountingSettings(Settings):
-    """What every model is told that counts."""
+    """The settings of every model that counts."""
 
     n_items: int = option(may_be=Whole(), says="V; items are 1..V")
 
@@ -51,7 +51,7 @@ class CountingRecommender(Recommender):
         return self
 
     def take_up(self, learned: Tree, item_counts: np.ndarray) -> None:
-        """Make ready to score by what was learned."""
+        """Get ready to score by what was learned and by how often each item occurred."""
         self.prepare(learned)
         self.learned, self.item_counts = learned, item_counts
 
@@ -77,7 +77,7 @@ class CountingRecommender(Recommender):
         return scores
 
     def require_fitted(self) -> None:
-        """Raise unless there are counts."""
+        """Raise unless the model has been fitted, so that there are counts."""
         if self.item_counts is None:
             raise ValueError("the model has not been trained: call fit, or load a saved one")
 
@@ -106,13 +106,13 @@ class CountingRecommender(Recommender):
         return {}
 
     def state(self) -> tuple[Tree, dict]:
-        """What was counted."""
+        """What was counted, as a tree of arrays, and an empty description."""
         self.require_fitted()
         tree = {"model": self.learned, "item_counts": self.item_counts}
         return tree | {"constants": self.constants}, {}
 
     def restore(self, tree: Tree, description: dict, path) -> None:
-        """Take up what `state` gave."""
+        """Take up what `state` gave; raise if it is of another number of items."""
         counts = tree["item_counts"]
         if counts.shape != (self.n_items + 1,):
             raise ValueError(f"item_counts has shape {counts.shape}, not ({self.n_items + 1},)")
@@ -123,7 +123,7 @@ def weighted(history: np.ndarray, half_life: float | None) -> tuple[np.ndarray, 
     """The items of a history, each once, and the weight of each.
 
     It is 0.5 ** (n / half_life) after n further events; of an item that was met more than once,
-    after the last time. None: 1.
+    after the last time. With half_life=None every weight is 1.
     """
     items, n_later = np.unique(history[::-1], return_index=True)
     weights = np.ones(len(items)) if half_life is None else 0.5 ** (n_later / half_life)
@@ -152,5 +152,5 @@ def packed(lists: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def unpacked(pack: dict[str, np.ndarray]) -> list[np.ndarray]:
-    """The lists that were packed."""
+    """The lists of integers that `packed` made two arrays of."""
     return np.split(pack["values"], np.cumsum(pack["lengths"])[:-1]) if pack["lengths"].size else []

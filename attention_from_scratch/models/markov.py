@@ -18,7 +18,7 @@ from attention_from_scratch.tree import Tree
 
 @dataclass(frozen=True)
 class MarkovSettings(CountingSettings):
-    """What a Markov chain is told."""
+    """The settings of a `MarkovChain`."""
 
     smoothing: float = option(1.0, Number(), "how many events popularity is worth")
 
@@ -47,7 +47,7 @@ class MarkovChain(CountingRecommender):
         return {"followers": packed(grouped(last, following, self.n_items + 1))}
 
     def prepare(self, learned: Tree) -> None:
-        """A list of followers for each item."""
+        """Lay out what was learned as a list of followers for each item."""
         self.followers = unpacked(learned["followers"])
 
     def score(self, history: np.ndarray) -> np.ndarray | None:

@@ -27,7 +27,7 @@ FORGETS = "events after which one counts half; None: all count alike"
 
 @dataclass(frozen=True)
 class UserKNNSettings(CountingSettings):
-    """What a `UserKNN` is told."""
+    """The settings of a `UserKNN`."""
 
     k: int = option(20, Whole(), "number of neighbours")
     half_life: float | None = option(3.0, OrNone(Number()), FORGETS)
@@ -61,7 +61,7 @@ class UserKNN(CountingRecommender):
         return {"items_of": packed([np.unique(history) for history in histories])}
 
     def prepare(self, learned: Tree) -> None:
-        """Which items each user met, and which users met each item."""
+        """Lay out which items each user met, and which users met each item."""
         self.items_of, self.lengths = unpacked(learned["items_of"]), learned["items_of"]["lengths"]
         self.users_of = turned(self.items_of, self.n_items)
 
@@ -88,7 +88,7 @@ class UserKNN(CountingRecommender):
 
 @dataclass(frozen=True)
 class ItemKNNSettings(CountingSettings):
-    """What an `ItemKNN` is told."""
+    """The settings of an `ItemKNN`."""
 
     k: int = option(50, Whole(), "number of neighbours of each item")
     shrinkage: float = option(
@@ -121,10 +121,10 @@ class ItemKNN(CountingRecommender):
         """Find the k most similar items of each, and how similar they are."""
         items_of = [np.unique(history) for history in histories]
         users_of = turned(items_of, self.n_items)
-        n_users = np.array([max(len(users), 1) for users in users_of])  # 1: nothing / 0 is nothing
+        n_users = np.array([max(len(users), 1) for users in users_of])  # 1 for none: no 0 / 0
         k = self.settings.k
         shape = (self.n_items + 1, min(k, self.n_items))
-        neighbours = np.zeros(shape, np.int64)  # filled up with 0, to which nothing is similar
+        neighbours = np.zeros(shape, np.int64)  # filled up with padding, of similarity 0
         similarities = np.zeros(shape)
         for item, users in enumerate(users_of):
             n_both = tally([items_of[user] for user in users], self.n_items + 1)
@@ -136,7 +136,7 @@ class ItemKNN(CountingRecommender):
         return {"neighbours": neighbours, "similarities": similarities}
 
     def prepare(self, learned: Tree) -> None:
-        """The tables as they are."""
+        """Take the tables of neighbours and similarities as they were learned."""
         self.neighbours, self.similarities = learned["neighbours"], learned["similarities"]
 
     def score(self, history: np.ndarray) -> np.ndarray | None:

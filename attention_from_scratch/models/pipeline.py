@@ -21,7 +21,7 @@ from attention_from_scratch.training import cut_batches, epoch_batches
 
 @dataclass(frozen=True)
 class PipelineSettings(TrainedSettings, Stages):
-    """What a pipeline is told: its stages, and the rest."""
+    """The settings of a `Pipeline`: its stages, and all else."""
 
     max_len: int = option(50, Whole(), "latest events looked at")
     dim: int = option(50, Whole(), "D, width of the model")
@@ -41,13 +41,13 @@ class PipelineSettings(TrainedSettings, Stages):
     )
 
     def check_together(self) -> None:
-        """Stages must go together, and heads divide the width."""
+        """Raise for stages that do not go together, and for heads that do not divide the width."""
         super().check_together()
         check_heads(self.n_heads, self.dim)
 
     @property
     def stages(self) -> Stages:
-        """The stages alone."""
+        """The choice for each stage, without the other settings."""
         return Stages(**self.only(*(told.name for told in fields(Stages))))
 
 
@@ -80,14 +80,15 @@ class Pipeline(TrainedRecommender):
 
     @property
     def constants(self) -> dict:
-        """The feature matrices."""
+        """The feature matrices, for the file; {} if there are none."""
         return {"features": self.features} if self.features else {}
 
     def with_features(self, features: Mapping[str, np.ndarray]) -> "Pipeline":
-        """The same trained model, with features that are known of more items than in training.
+        """A copy of this trained model that knows the features of more items than in training.
 
-        For items that come later: train with NaN in their rows, then hand over what they say. Were
-        it in training, where nobody meets them, the model would learn that they are wrong answers.
+        For items that come later: train with NaN in their rows, then hand over what they say. If
+        training saw their features, in histories where nobody meets these items, the model would
+        learn that they are wrong answers.
 
         Parameters
         ----------
@@ -251,7 +252,7 @@ class Pipeline(TrainedRecommender):
         maps = self.attention_weights(history, context)
         bypass = [True] * len(maps)
         if has_stage:
-            bypass[-1] = False  # what it takes is all that goes on
+            bypass[-1] = False  # the attention stage has no residual path
         pooled = self.stages.aggregation == "pooled"
         return attention_rollout(maps, bypass=bypass, pooled=pooled)
 

@@ -21,7 +21,7 @@ class MostPopular(CountingRecommender):
 
 @dataclass(frozen=True)
 class RecentSettings(CountingSettings):
-    """What a `RecentlyPopular` is told."""
+    """The settings of a `RecentlyPopular`."""
 
     share: float = option(
         0.1, Share(with_0=False, with_1=True), "of the events that is counted, the latest"

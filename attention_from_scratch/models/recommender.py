@@ -69,7 +69,7 @@ class Recommender:
         ids : (users, k) of int64
             0 where fewer than k items can be recommended.
         scores : (users, k)
-            -inf there.
+            -inf where the id is 0.
         """
         if k < 1:
             raise ValueError(f"k was {k}, but must be at least 1")
@@ -81,9 +81,9 @@ class Recommender:
         return ids, np.take_along_axis(scores, ids, axis=1)
 
     def attention_shares(self, history: np.ndarray, context: Mapping) -> np.ndarray | None:
-        """The share of each event in what the answer is read from, or None.
+        """The share of each event in what the answer is read from; None if no weights say it.
 
-        None where no attention weights say it. The history is one that is looked at in full.
+        The history is no longer than what the model looks at.
         """
         return None
 
@@ -95,7 +95,7 @@ class Recommender:
 
     @property
     def config(self) -> dict:
-        """The settings as a dict, as a file has them."""
+        """The settings as a dict, which is how a file holds them."""
         return self.settings.as_dict()
 
     def save(self, path: str | Path) -> None:
@@ -105,7 +105,7 @@ class Recommender:
 
     @classmethod
     def load(cls, path: str | Path):
-        """Read what `save` wrote.
+        """Read a model from a file that `save` wrote.
 
         Raises
         ------
@@ -117,7 +117,7 @@ class Recommender:
 
     @classmethod
     def from_file(cls, path: str | Path, tree: Tree, description: dict):
-        """The model of a file that has been read."""
+        """The model that a file holds, from its arrays and description; errors name the path."""
         if description.get("model") != cls.KIND:
             raise ValueError(f"{path} holds a {description.get('model')} model, not a {cls.KIND}")
         try:
@@ -133,7 +133,7 @@ class Recommender:
 
     @classmethod
     def settings_of_file(cls, config: dict, number: int) -> dict:
-        """What the constructor is to be told, of the settings in a file of this format."""
+        """What the constructor takes, given the settings in a file of format `number`."""
         return config
 
     def state(self) -> tuple[Tree, dict]:

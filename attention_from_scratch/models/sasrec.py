@@ -26,7 +26,7 @@ from attention_from_scratch.training import draw_negatives, epoch_batches, pad
 
 @dataclass(frozen=True)
 class SASRecSettings(TrainedSettings):
-    """What a SASRec is told."""
+    """The settings of a `SASRec`."""
 
     max_len: int = option(50, Whole(), "latest events looked at")
     dim: int = option(50, Whole(), "D, width of the model")
@@ -57,7 +57,7 @@ class SASRecSettings(TrainedSettings):
     )
 
     def check_together(self) -> None:
-        """Heads must divide the width; settle what was left open about the output projection."""
+        """Raise for heads that do not divide the width; settle an open output projection."""
         check_heads(self.n_heads, self.dim)
         if self.output_projection is None:
             self.put("output_projection", self.norm != "paper")
@@ -132,7 +132,7 @@ class SASRec(TrainedRecommender):
         return weights[:, 0, :, -length:, -length:]
 
     def attention_shares(self, history, context) -> np.ndarray:
-        """What the last event takes from each, followed back through all blocks."""
+        """What the answer takes from each event, (L,), followed back through all blocks."""
         return attention_rollout(self.attention_weights(history))
 
     def padded(self, histories) -> np.ndarray:
@@ -161,13 +161,13 @@ class SASRec(TrainedRecommender):
         max_len: int | None = None,
         **settings,
     ) -> "SASRec":
-        """A model from such a state dict (of tensors or arrays).
+        """A model from a state dict of tensors or arrays, in the layout that `to_torch` gives.
 
         Parameters
         ----------
         state_dict : name -> tensor
         n_heads : int, norm : "pre" or "post"
-            The weights do not tell: `num_heads`, and `norm_first` there.
+            The weights do not tell: in that code they are `num_heads` and `norm_first`.
         mask_padding : bool
             pmixer's code lets events attend to padding, so it is False; say True for weights of
             `to_torch` of a model that was trained here.
@@ -207,7 +207,7 @@ class SASRec(TrainedRecommender):
 
     @classmethod
     def load(cls, path: str | Path) -> "SASRec":
-        """Read what `save` wrote."""
+        """Read a model from a file that `save` wrote, of either format."""
         if Path(path).suffix.lower() == ".safetensors":
             return load_safetensors(path, cls)
         return super().load(path)

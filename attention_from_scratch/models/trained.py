@@ -27,7 +27,7 @@ Context = Mapping[str, Sequence[np.ndarray]]  # name -> one array a user, parall
 
 @dataclass(frozen=True)
 class TrainedSettings(Settings):
-    """What every model is told that learns by gradient descent."""
+    """The settings of every model that learns by gradient descent."""
 
     n_items: int = option(may_be=Whole(), says="V; items are 1..V")
     _: KW_ONLY
@@ -58,7 +58,7 @@ class TrainedRecommender(Recommender):
     Settings = TrainedSettings
 
     def __init__(self, *args, fast: bool | None = None, **settings):
-        if fast is not None:  # another word for it
+        if fast is not None:  # another way to say `ops`
             settings["ops"] = "fast" if fast else "plain"
         self.settings = self.Settings(*args, **settings)
         self.n_items = self.settings.n_items
@@ -151,7 +151,7 @@ class TrainedRecommender(Recommender):
             pieces of max_len, each of which counts as a user and does not see the events before it.
             (Nothing changes for a model that learns from single events or from cuts of histories.)
         lr, betas, weight_decay, clip
-            Of `Adam` and `clip_gradients`.
+            As in `Adam` and `clip_gradients`.
         schedule : "constant" or "cosine"
             Whether lr stays, or falls along a half wave to 0 over the epochs.
         processes : int or None
@@ -212,7 +212,7 @@ class TrainedRecommender(Recommender):
         return self
 
     def validator(self, item_counts, histories, validation, metric, settings):
-        """What `train` asks after an epoch: params -> metrics of the validation events."""
+        """A function for `train` to evaluate by: params -> metrics of the validation events."""
 
         def validate(params, targets=validation):
             def scores(users, context=None):
@@ -248,7 +248,7 @@ class TrainedRecommender(Recommender):
         return self.scores_with(self.params, self.item_counts, histories, context)
 
     def scores_with(self, params, item_counts, histories, context=None) -> np.ndarray:
-        """`scores` of a model with other parameters and counts."""
+        """The scores that a model with these parameters and counts would give, (users, V + 1)."""
         histories = check_histories(histories, self.n_items)
         context = check_context(context, self.kinds, histories)
         scores = np.empty((len(histories), self.n_items + 1), self.settings.dtype)
@@ -264,7 +264,7 @@ class TrainedRecommender(Recommender):
         return scores
 
     def scoring_batches(self, histories):
-        """Users of like length together: each batch is as wide as its longest history."""
+        """Users in batches, those of like length of history together, so that little is padded."""
         lengths = np.array([len(history) for history in histories], int)
         order = np.argsort(np.minimum(lengths, self.max_len or lengths), kind="stable")
         return [
@@ -272,20 +272,20 @@ class TrainedRecommender(Recommender):
         ]
 
     def state(self) -> tuple[Tree, dict]:
-        """Parameters, counts and constants; and how the training went."""
+        """Parameters, counts and constants as a tree; and how the training went."""
         self.require_fitted()
         tree = {"model": self.params, "item_counts": self.item_counts, "constants": self.constants}
         return tree, {"best_epoch": self.best_epoch, "history": self.history}
 
     def restore(self, tree: Tree, description: dict, path) -> None:
-        """Take up what `state` gave."""
+        """Take up what `state` gave; raise if the parameters are not those of such a model."""
         self.history, self.best_epoch = description["history"], description["best_epoch"]
         self.item_counts = tree["item_counts"]
         self.params = self.fitting(tree["model"], path)
 
     @classmethod
     def settings_of_file(cls, config: dict, number: int) -> dict:
-        """Of the first format: what did not say that it was fast was made of the plain ops."""
+        """What the constructor takes, where a file of format 1 without `fast` means plain ops."""
         return {"fast": False} | config if number == 1 else config
 
     def fitting(self, params: Tree, source) -> Tree:
@@ -301,11 +301,11 @@ class TrainedRecommender(Recommender):
         return rebuild(fresh, dict(tree_leaves(params)))
 
     def stream(self, purpose: str, *numbers: int) -> np.random.Generator:
-        """`training.stream` of the model's seed."""
+        """The random numbers of the model's seed for one purpose, by `training.stream`."""
         return stream(self.settings.seed, purpose, *numbers)
 
     def require_fitted(self) -> None:
-        """Raise unless there are parameters."""
+        """Raise unless the model has been trained or loaded, so that there are parameters."""
         if self.params is None:
             raise ValueError("the model has not been trained: call fit, or load a saved one")
 
@@ -313,7 +313,7 @@ class TrainedRecommender(Recommender):
 
     @property
     def ops(self):
-        """The ops that the model is made of: those to be read, or the same as the machine wants."""
+        """The module that the model computes with: the fast ops, or the plain ones."""
         return OPS[self.settings.ops]
 
     @property
@@ -348,7 +348,10 @@ class TrainedRecommender(Recommender):
     def recommend(
         self, histories: Histories, k: int = 10, *, exclude_seen: bool = True, context=None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """As in `Recommender`; many users are asked about side by side, those of like length."""
+        """The k items with the highest scores, best first, as `Recommender.recommend` gives them.
+
+        Many users are scored side by side, in parts whose histories are of like length.
+        """
         ask = partial(super().recommend, k=k, exclude_seen=exclude_seen)
         if self.settings.ops == "plain" or len(histories) <= SCORING_BATCH:
             return ask(histories, context=context)

@@ -1,10 +1,9 @@
 """From what is known of the past to the next item, or to the next items in their order.
 
 The heads `dense` and `dot` turn a vector into a score for every item, and in training into the loss
-of the true one. The decoders `rnn` and
-`transformer` come before the head: they make one vector for each of the next m events, the second
-given the first, and so on. What was said so far they are told by `previous`: in training the true
-items ("teacher forcing"), afterwards their own.
+of the true one. The decoders `rnn` and `transformer` come before the head: they make one vector for
+each of the next m events, the second given the first, and so on. They read what has been said so
+far from `previous`: in training the true items ("teacher forcing"), afterwards their own.
 """
 
 import numpy as np
@@ -56,7 +55,10 @@ def dot_head(params: Tree, states: np.ndarray, table: np.ndarray, ops=plain) -> 
 
 
 def dot_loss(params: Tree, hidden, table, targets, *, total=None, ops=plain):
-    """Softmax cross-entropy of each target by `dot_head`; all else as in `dense_loss`."""
+    """Softmax cross-entropy of each target by `dot_head`: the logits are hidden . table[1:].
+
+    Parameters and returns are those of `dense_loss`, but params is not used and d_head is None.
+    """
     loss, back_loss = catalogue_cross_entropy(hidden, table, targets, total=total, ops=ops)
 
     def backward(d_output=1.0):
@@ -78,8 +80,9 @@ def rnn_decoder(params: Tree, states, table, previous, *, real, n_heads, ops=pla
     previous : (B, m) of integers
         The item before each of the next m: the last event, the first of the next, ...
     real : bool (B, L)
+        Where there is an event; not used here.
     n_heads : int
-        Neither is used here.
+        Not used here.
 
     Returns
     -------
@@ -103,8 +106,8 @@ def rnn_decoder(params: Tree, states, table, previous, *, real, n_heads, ops=pla
 def transformer_decoder(params: Tree, states, table, previous, *, real, n_heads, ops=plain):
     """A decoder block over the items so far, which attends to all states of the events.
 
-    Parameters and returns as in `rnn_decoder`, with
-    params : {"positions": (m, D), "block", "norm"}
+    Parameters and returns are those of `rnn_decoder`, but that real and n_heads are used, and that
+    params is {"positions": (m, D), "block", "norm"}.
 
     Source: Vaswani et al., Attention Is All You Need (2017), section 3.1.
     """
@@ -141,7 +144,7 @@ def transformer_decoder(params: Tree, states, table, previous, *, real, n_heads,
 
 HEADS = {"dense": dense_head, "dot": dot_head}
 LOSSES = {"dense": dense_loss, "dot": dot_loss}
-STEPS = {"rnn": rnn_decoder, "transformer": transformer_decoder}  # their head is `dot`
+STEPS = {"rnn": rnn_decoder, "transformer": transformer_decoder}  # the head after them is `dot`
 
 
 def init_decoder(rng, name: str, *, n_items: int, dim: int, n_next: int, dtype) -> Tree:

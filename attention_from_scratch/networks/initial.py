@@ -6,7 +6,7 @@ from attention_from_scratch.tree import Tree
 
 
 def init_block(rng, dim: int, *, output_projection: bool, dtype, small: bool = False) -> Tree:
-    """Parameters of one block; the feed-forward layer is as wide as the model, as in SASRec.
+    """Fresh parameters of a block; its feed-forward layer is as wide as the model, as in SASRec.
 
     With `small`, what is added to the residual path starts close to 0: the output projection and
     the feed-forward layers are drawn with standard deviation 0.02.
@@ -25,7 +25,7 @@ def init_block(rng, dim: int, *, output_projection: bool, dtype, small: bool = F
 
 
 def init_decoder_block(rng, dim: int, *, dtype) -> Tree:
-    """Parameters of one `decoder_block`."""
+    """Fresh parameters of a `decoder_block`: those of a block, and attention to the memory."""
     block = init_block(rng, dim, output_projection=True, dtype=dtype)
     memory = init_block(rng, dim, output_projection=True, dtype=dtype)
     return block | {
@@ -35,9 +35,10 @@ def init_decoder_block(rng, dim: int, *, dtype) -> Tree:
 
 
 def init_linear(rng, n_in: int, n_out: int, dtype, *, deviation: float | None = None) -> Tree:
-    """No bias, and uniform weights of variance 2 / (in + out) (Glorot & Bengio 2010, eq. 16).
+    """Fresh parameters of a linear map: the bias is 0, and the weights are random.
 
-    Given a deviation, the weights are normal with that standard deviation.
+    They are uniform with variance 2 / (in + out) (Glorot & Bengio 2010, eq. 16); given a deviation,
+    normal with that standard deviation.
     """
     bound = (6 / (n_in + n_out)) ** 0.5
     if deviation is None:
@@ -48,5 +49,5 @@ def init_linear(rng, n_in: int, n_out: int, dtype, *, deviation: float | None = 
 
 
 def init_norm(dim: int, dtype) -> Tree:
-    """A layer norm that does nothing yet."""
+    """Fresh parameters of a layer norm: weight 1 and bias 0."""
     return {"weight": np.ones(dim, dtype), "bias": np.zeros(dim, dtype)}

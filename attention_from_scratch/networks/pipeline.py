@@ -74,7 +74,7 @@ def init_params(
     "attention", "decoder"}, None for what there is not
     """
 
-    def table(rows):  # of vectors about as long as 1
+    def table(rows):  # its rows are vectors of length about 1
         return rng.normal(0, dim**-0.5, (rows, dim)).astype(dtype)
 
     def square():
@@ -154,7 +154,7 @@ def next_states(params: Tree, table, ids, previous, context, stages: Stages, *, 
 
         return known[:, -1:], backward
 
-    pooled = stages.aggregation == "pooled"  # one vector is all that is handed on
+    pooled = stages.aggregation == "pooled"  # then one vector is all that goes on
     memory, real = (known[:, -1:], (ids != 0)[:, -1:]) if pooled else (known, ids != 0)
     settings = {"real": real, "n_heads": stages.n_heads, "ops": ops}
     output, back_steps = STEPS[stages.decoder](
@@ -216,7 +216,7 @@ def next_item_loss(
     if stages.predicts_everywhere:
         check_same_shape("targets", targets, ids.shape)
     table, back_table = item_table(params["items"], features or {}, keep=keep)
-    previous = following(ids, targets[:, :-1])  # the true ones, whatever the decoder would say
+    previous = following(ids, targets[:, :-1])  # the true items, whatever the model says
     hidden, back_states = next_states(
         params, table, ids, previous, context, stages, ops=ops, **noise
     )

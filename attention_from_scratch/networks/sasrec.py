@@ -84,7 +84,7 @@ def encode(
         Hide padding from attention and keep its rows at 0. False only for weights from code that
         lets events attend to padding, such as pmixer/SASRec.pytorch.
     count_from : "end" or "start"
-        Of `embed`.
+        As in `embed`.
     dropout_p, attention_dropout_p, rng
         As in `dropout`: on the embeddings and the feed-forward layers, and on the attention
         weights, where None means dropout_p too.
@@ -113,7 +113,7 @@ def encode(
 
 
 def stack_of(params: Tree, ids: np.ndarray) -> Tree:
-    """The stack of blocks; raise for ids of which there are more than positions."""
+    """The blocks and the last norm; raise for ids that are longer than the table of positions."""
     n_positions = len(params["positions"])
     if ids.ndim != 2 or not 1 <= ids.shape[1] <= n_positions:
         raise ValueError(f"ids has shape {ids.shape}, but must be (B, 1..{n_positions})")

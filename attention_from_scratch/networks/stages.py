@@ -32,7 +32,7 @@ CHOICES = {
 
 @dataclass(frozen=True, kw_only=True)
 class Stages(Settings):
-    """What each stage is.
+    """The choice made for each stage of the pipeline.
 
     An encoder takes each event by itself, or together with those before it; none of them looks
     ahead. In attention every event looks at all events ("global"); at itself and those before it
@@ -122,7 +122,7 @@ def attend(params: Tree, x: np.ndarray, ids: np.ndarray, stages: Stages, ops=pla
 
 
 def attention_settings(ids: np.ndarray, stages: Stages, ops=plain) -> dict:
-    """Heads, scale, and who may look at whom."""
+    """Heads, scale and mask of the attention stage, as `multi_head_attention` takes them."""
     length, mask = ids.shape[1], ops.padding_mask(ids)
     if stages.attention in ("causal", "local"):
         mask = mask & ops.causal_mask(length)
@@ -201,7 +201,7 @@ def aggregate(params: Tree, x: np.ndarray, ids: np.ndarray, stages: Stages, ops=
 
 
 def init_encoder(rng, name: str, dim: int, n_blocks: int, dtype) -> Tree:
-    """Parameters of an encoder; None for the embedding alone."""
+    """Fresh parameters of an encoder; None for the embedding alone."""
     if name in RECURRENT:
         width = RECURRENT[name] * dim
         return {part: init_linear(rng, dim, width, dtype) for part in ("input", "hidden")}
@@ -214,7 +214,7 @@ def init_encoder(rng, name: str, dim: int, n_blocks: int, dtype) -> Tree:
 
 
 def init_attention(stages: Stages, square) -> Tree:
-    """Parameters of the attention; None where it has none to learn."""
+    """Fresh parameters of the attention, each by `square()`; None where there are none to learn."""
     if stages.attention == "none" or not stages.projections:
         return None
     names = ("query", "value") if stages.attention == "featurewise" else ("query", "key", "value")

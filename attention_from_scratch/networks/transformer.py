@@ -5,7 +5,7 @@ import numpy as np
 from attention_from_scratch import ops as plain
 from attention_from_scratch.tree import Tree
 
-EPS = 1e-8  # of the layer norms, as in the code of SASRec's authors
+EPS = 1e-8  # eps of all layer norms, as in the code of SASRec's authors
 
 
 def feed_forward(params: Tree, x: np.ndarray, *, dropout_p: float = 0.0, rng=None, ops=plain):
@@ -40,7 +40,7 @@ def feed_forward(params: Tree, x: np.ndarray, *, dropout_p: float = 0.0, rng=Non
 
 
 def noises(dropout_p=0.0, attention_dropout_p=None, rng=None) -> tuple[dict, dict]:
-    """Dropout on the attention weights and elsewhere; None: on the weights as elsewhere."""
+    """Settings of dropout on the attention weights (None: dropout_p) and everywhere else."""
     on_weights = dropout_p if attention_dropout_p is None else attention_dropout_p
     return {"dropout_p": on_weights, "rng": rng}, {"dropout_p": dropout_p, "rng": rng}
 
@@ -106,8 +106,9 @@ def paper_block(
 
     SASRec as its authors' code has it. It differs from `pre_norm_block` in three places: only
     the queries are normalised, the residual starts from what is normalised, and there is no output
-    projection (params["attention"]["output"] is None). Parameters and returns as in
-    `pre_norm_block`.
+    projection (params["attention"]["output"] is None).
+
+    Parameters and returns are those of `pre_norm_block`.
 
     Source: Kang & McAuley, SASRec (2018), section III; code kang205/SASRec, modules.py.
     """
@@ -140,7 +141,7 @@ def post_norm_block(
 ):
     """normalize(x + attention(x)), then normalize(y + feed_forward(y)): the original Transformer.
 
-    Parameters and returns as in `pre_norm_block`.
+    Parameters and returns are those of `pre_norm_block`.
 
     Source: Vaswani et al. (2017), section 3.1; Xiong et al. (2020), fig. 1a.
     """
@@ -294,8 +295,10 @@ def last_state(
 
     Parameters
     ----------
-    last_mask : of the last query, broadcasts to (B, 1, L)
-        Other parameters as in `transformer_encoder`.
+    params, x, real, norm, mask, **settings
+        As in `transformer_encoder`; `mask` is for all blocks but the last.
+    last_mask : bool, broadcasts to (B, 1, L), or None
+        What the query of the last block may attend to.
     """
     *blocks, last = params["blocks"]
     for block_params in blocks:
@@ -350,7 +353,7 @@ def only_real(x: np.ndarray, real) -> np.ndarray:
 
 
 def normalize(params: Tree, x: np.ndarray, eps: float, ops=plain):
-    """`layer_norm` over a tree: backward gives grads, d_x."""
+    """`layer_norm` with its parameters in a tree; backward gives grads, a tree like it, and d_x."""
     output, back_layer_norm = ops.layer_norm(x, **params, eps=eps)
 
     def backward(d_output):

@@ -7,7 +7,7 @@ from unicodedata import east_asian_width
 from matplotlib import rcParams
 from matplotlib.font_manager import FontProperties, findfont, fontManager, get_font
 
-LONGEST_LABEL, LONGEST_TITLE = 30, 60  # characters of which more are cut off
+LONGEST_LABEL, LONGEST_TITLE = 30, 60  # characters that are shown
 WITH_CHINESE_JAPANESE_KOREAN = (  # one or the other comes with most systems
     "Noto Sans CJK SC",
     "Noto Sans CJK JP",

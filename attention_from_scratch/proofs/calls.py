@@ -5,7 +5,7 @@ from attention_from_scratch.proofs.transformer import transformer_calls
 
 
 def calls_of(module) -> dict:
-    """Name of an op or a network of ours -> the same in a framework.
+    """A framework's table: from the name of an op or network of ours to the same in the framework.
 
     Parameters
     ----------

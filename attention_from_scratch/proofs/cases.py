@@ -15,13 +15,13 @@ from attention_from_scratch.verify import Case
 from attention_from_scratch.verify.cases import Draw
 
 IDS = np.array([[0, 0, 3, 1, 5], [2, 4, 4, 1, 6], [0, 1, 2, 3, 2]])
-TARGETS = np.array([[0, 0, 1, 5, 2], [4, 4, 1, 6, 3], [0, 2, 0, 2, 1]])  # after each event
-NEXT = np.array([[2, 7, 0], [3, 0, 1], [1, 2, 5]])  # after the last
-GENRES = np.cos(np.arange(24.0)).reshape(8, 3)  # of items: any numbers
+TARGETS = np.array([[0, 0, 1, 5, 2], [4, 4, 1, 6, 3], [0, 2, 0, 2, 1]])  # the item after each event
+NEXT = np.array([[2, 7, 0], [3, 0, 1], [1, 2, 5]])  # the items after the last event
+GENRES = np.cos(np.arange(24.0)).reshape(8, 3)  # features of 8 ids: any numbers do
 
 
 def model_cases(seed: int = 0, dtype: str = "float64", *, dropout: bool = True) -> list[Case]:
-    """Blocks and SASRec with every norm and both losses, dropout or not; and the pipeline."""
+    """Cases of blocks and SASRec with every norm and loss, dropout if wanted; and of pipelines."""
     draw = Draw(seed, dtype)
     negatives, x = draw.rng.integers(1, 8, (*IDS.shape, 2)), draw.normal(3, 5, 4)
     cases = []
@@ -49,7 +49,7 @@ def block_case(draw: Draw, norm: str, x) -> Case:
 
 
 def sasrec_cases(draw: Draw, norm: str, negatives, dropout: bool) -> list[Case]:
-    """SASRec's embedding and its losses."""
+    """Cases of SASRec's embedding and of its losses."""
     rng, dtype = draw.rng, draw.dtype
     params = noisy(
         draw,
@@ -75,7 +75,7 @@ def sasrec_cases(draw: Draw, norm: str, negatives, dropout: bool) -> list[Case]:
 
 
 def with_dropout(loss):
-    """A loss with dropout, the same draws at every evaluation."""
+    """A loss with dropout that draws the same numbers at every evaluation."""
 
     def loss_with_dropout(params, *integers, **settings):
         rng = np.random.default_rng(1)
@@ -85,7 +85,7 @@ def with_dropout(loss):
 
 
 def transformer_cases(draw: Draw) -> list[Case]:
-    """The stack of blocks, and the block of a decoder."""
+    """Cases of the stack of blocks, and of the block of a decoder."""
     rng, dtype = draw.rng, draw.dtype
     blocks = [initial.init_block(rng, 4, output_projection=True, dtype=dtype) for _ in range(2)]
     stack = noisy(draw, {"blocks": blocks, "norm": initial.init_norm(4, dtype)})
@@ -106,12 +106,12 @@ def transformer_cases(draw: Draw) -> list[Case]:
 
 
 def pipeline_cases(draw: Draw) -> list[Case]:
-    """So few pipelines that every two choices meet in one of them, with all that can be known."""
+    """Cases of pipelines with all that can be known; any two choices meet in one of them."""
     return [pipeline_case(draw, stages) for stages in covering(every_pipeline())]
 
 
 def pipeline_case(draw: Draw, stages: Stages) -> Case:
-    """One pipeline, with context, features, padding, and an item whose id is left out."""
+    """The case of one pipeline: context, features, padding, and an item whose id is left out."""
     sizes = {"n_items": 7, "max_len": 6, "dim": 4, "n_blocks": 1, "n_next": 3}
     known = {"context": {"behaviour": 2}, "widths": {"genre": 3}}
     params = pipeline.init_params(draw.rng, stages, **sizes, **known, dtype=draw.dtype)
@@ -133,7 +133,7 @@ def pipeline_case(draw: Draw, stages: Stages) -> Case:
 
 
 def every_pipeline() -> list[Stages]:
-    """Each combination of the choices, where a choice makes a difference."""
+    """Every combination of choices, leaving out those in which a choice makes no difference."""
     stages = []
     for encoder, attention, aggregation, decoder in product(*CHOICES.values()):
         if attention == "featurewise" and aggregation != "pooled":
@@ -150,7 +150,7 @@ def every_pipeline() -> list[Stages]:
 
 
 def covering(candidates: Iterable[Stages]) -> list[Stages]:
-    """Some of the candidates in which any two choices meet that meet in any: the greedy ones."""
+    """Few of the candidates, chosen greedily: any two choices that meet in one, meet in these."""
     met = {stages: pairs_of(stages) for stages in candidates}
     missing, chosen = set().union(*met.values()), []
     while missing:
@@ -161,7 +161,7 @@ def covering(candidates: Iterable[Stages]) -> list[Stages]:
 
 
 def pairs_of(stages: Stages) -> set:
-    """Any two of its choices; how scores are made counts only where there are scores."""
+    """All pairs of its choices; how scores are made counts only where there are scores."""
     names = list(CHOICES)
     if stages.attention in ("global", "causal", "local"):
         names += ["scaled", "projections"]

@@ -28,7 +28,7 @@ def all_cases(dtype: str, *, op: str | None = None, dropout: bool = True) -> dic
 
 
 def against_derivatives(dtype: str, op: str | None = None) -> list[dict]:
-    """Print a line a case: the largest error by each numerical method."""
+    """Print a line a case, the largest error by each numerical method; return them as records."""
     # In float32 a central difference of a whole model keeps two digits, which shows nothing.
     settings = {} if dtype == "float64" else {"tolerances": {"complex step": 1e-4}}
     cases = [case for kind in all_cases(dtype, op=op).values() for case in kind]
@@ -55,19 +55,19 @@ def against_derivatives(dtype: str, op: str | None = None) -> list[dict]:
 
 
 def note_width(cases: list[Case]) -> int:
-    """Room for the longest note, and at least as much as the tables of ops need."""
+    """Characters that the longest note takes, and at least as many as the tables of ops need."""
     return max([30, *(len(case.note) + 2 for case in cases)])
 
 
 def against_frameworks(names: list[str], dtype: str, op: str | None = None) -> list[dict]:
-    """Print a line a tensor: its error against each framework, also in epsilons."""
+    """Print a line a tensor, its error against each framework; return them as records."""
     cases = all_cases(dtype, op=op, dropout=False)
     modules = [load(name) for name in names]  # all of them, before anything is run
     return [record for module in modules for record in against(module, dtype, cases, op)]
 
 
 def against(module, dtype: str, cases: dict[str, list[Case]], op: str | None) -> list[dict]:
-    """One framework."""
+    """Print a line a tensor, its error against one framework; return them as records."""
     records, epsilon, calls = [], float(np.finfo(dtype).eps), calls_of(module)
     framework = module.__name__.rpartition(".")[2]
     print(f"\n{module.VERSION}, {dtype}, errors also in units of its epsilon {epsilon:.1e}")
@@ -113,7 +113,7 @@ def against(module, dtype: str, cases: dict[str, list[Case]], op: str | None) ->
 def errors_of(
     case: Case, theirs, framework: str, bound: float
 ) -> tuple[dict[str, tuple[float, bool]], str]:
-    """Of the output and of each argument's gradient: largest error, passed; and the report."""
+    """Largest error, and whether it passed, of the output and each gradient; and the report."""
     try:
         report = compare(
             case.op,
@@ -135,7 +135,7 @@ def errors_of(
 
 
 def print_remarks(module, op: str | None) -> None:
-    """Where the framework means something else, in words."""
+    """Print where the framework means something else, in words."""
     remarks = {title: words for title, words in module.REMARKS.items() if op in (None, title)}
     if remarks:
         print(f"where {module.VERSION} differs:")
@@ -149,7 +149,7 @@ def framework_names(choice: str) -> list[str]:
 
 
 def against_dump(op: str | None, path: Path) -> list[dict]:
-    """Print the comparison of a dump with ours."""
+    """Print the comparison of a dump with our op; return its rows as records."""
     if op is None:
         raise ValueError("--npz needs --op: the name of the op that the dump is of")
     report = check_dump(op, path)
@@ -172,13 +172,13 @@ def check_json(path: Path) -> None:
 
 
 def write_json(path: Path, records: list[dict]) -> None:
-    """All rows, for a machine to read; what is no finite number is null."""
+    """Write all rows for a machine to read; what is no finite number is null."""
     text = json.dumps(finite(records), indent=1, allow_nan=False) + "\n"
     replace_file(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
 
 def finite(value):
-    """The same with None for NaN and infinity, which JSON does not have."""
+    """A tree of records with None in place of NaN and infinity, which JSON does not have."""
     if isinstance(value, dict):
         return {name: finite(entry) for name, entry in value.items()}
     if isinstance(value, list):

@@ -14,7 +14,10 @@ EPS = 1e-8
 
 
 def pipeline_calls(calls: dict, constant, transpose) -> dict:
-    """The loss of the pipeline; `calls` has the blocks too, else it is as `transformer_calls`."""
+    """A table with the loss of the pipeline, from its name to the same in the framework.
+
+    Parameters are those of `transformer_calls`, whose table is already part of `calls`.
+    """
     linear, embedding = calls["linear"], calls["embedding"]
 
     def tensor(array):

@@ -13,7 +13,7 @@ from attention_from_scratch.ops import causal_mask, padding_mask
 
 
 def transformer_calls(calls: dict, constant, transpose) -> dict:
-    """Name of a model of ours -> the same model in the framework.
+    """A table from the name of each block and loss of ours to the same in the framework.
 
     Parameters
     ----------

@@ -59,7 +59,7 @@ def shard_of(
     context: Columns | None = None,
     wanted: list[np.ndarray] | None = None,
 ) -> Shard:
-    """Each event predicts the one after it, where that is wanted.
+    """A shard in which each event predicts the one after it, where that is wanted.
 
     `ends` says after how many events of each history to stop; None: all.
     """
@@ -159,7 +159,7 @@ def cut_batches(
     after the cut are the targets, (b, n_targets), 0 where the history ends earlier. With `wanted`
     the event after the cut is one that is wanted.
 
-    Other parameters as in `epoch_batches`, a batch being `batch_size` pieces of history.
+    The other parameters are those of `epoch_batches`; a batch is `batch_size` pieces of history.
     """
     users, ends = draw_cuts(histories, cuts, rng, wanted)
     lengths = np.minimum(ends, max_len) + 1  # the events before the cut, and what comes next
@@ -184,7 +184,7 @@ def draw_cuts(histories, cuts: int, rng, wanted=None) -> tuple[np.ndarray, np.nd
 
 
 def cut_shard(histories, users, ends, max_len, n_targets, context) -> Shard:
-    """The pieces before each end, and the events after it."""
+    """A shard of histories cut in two: the events before each end, and the targets after it."""
     cuts = list(zip(users, ends, strict=True))
     before = [histories[user][:end] for user, end in cuts]
     targets = np.zeros((len(cuts), n_targets), np.int64)
@@ -201,7 +201,10 @@ def cut_shard(histories, users, ends, max_len, n_targets, context) -> Shard:
 def shuffled_parts(
     lengths, batch_size: int, n_shards: int, rng, pool: int = 1, least: int = 0
 ) -> Iterator[list[np.ndarray]]:
-    """Shuffle, cut into batches, sort each by length and cut it into shards: yields indices."""
+    """Yield the indices of each batch's shards: shuffled, cut, and sorted by length inside a batch.
+
+    The parameters are those of `epoch_batches`, with the lengths in place of the histories.
+    """
     order = rng.permutation(len(lengths))
     for start in range(0, len(order), pool * batch_size):
         members = order[start : start + pool * batch_size]
@@ -211,7 +214,7 @@ def shuffled_parts(
             batch = batches[place]
             enough = int(lengths[batch].sum()) // least if least else n_shards
             if enough < 2 <= n_shards:
-                parts = np.split(batch, [middle(lengths[batch] - 1)])  # the last is a target
+                parts = np.split(batch, [middle(lengths[batch] - 1)])  # the last is no input
             else:
                 parts = np.array_split(batch, min(n_shards, enough))
             yield [part for part in parts if len(part)]
@@ -225,5 +228,5 @@ def middle(widths) -> int:
 
 
 def rows_of(columns: Columns | None, users) -> Columns:
-    """The rows of some users, of every column."""
+    """Every column with the rows of these users only, in their order."""
     return {name: [rows[user] for user in users] for name, rows in (columns or {}).items()}

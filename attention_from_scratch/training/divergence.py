@@ -1,4 +1,5 @@
-"""Numbers that leave the numbers: they are let go on quietly, and end a training by name."""
+"""Overflow and NaN in training: NumPy warns of neither, and an error with a name ends it."""
 
-# What overflows shows in the loss, the parameters or the scores, and that is an error with a name.
+# For np.errstate. What overflows shows in the loss, the parameters or the scores; the loop looks
+# there and raises a FloatingPointError that says where.
 SILENT = {"over": "ignore", "invalid": "ignore"}

@@ -20,7 +20,7 @@ from attention_from_scratch.tree import Tree, tree_leaves, tree_map
 
 @dataclass
 class Training:
-    """What came out: the best parameters, and one dict an epoch of how it went.
+    """What a training gave: the best parameters, and one dict an epoch of how it went.
 
     Each row of `history` has "epoch", "loss" (mean per target, nats), "seconds", and, where the
     model was evaluated, the metrics. `params` are those of the end of `best_epoch`, and `best` is
@@ -35,7 +35,7 @@ class Training:
     diverged: bool = False
 
     def keep(self, params: Tree, epoch: int, metric: float = -math.inf) -> None:
-        """Make a copy of these the best parameters."""
+        """Copy `params` as the best so far: those of this epoch, with this metric."""
         self.params, self.best_epoch, self.best = tree_map(np.copy, params), epoch, metric
 
 
@@ -68,8 +68,10 @@ def train(
         `metric` (larger is better) are returned; with no `evaluate`, those of the last epoch.
     patience : int or None
         Stop when `metric` has not improved for this many epochs.
-    threads, progress
-        Of `shard_pool`, and whether to show a bar. None: all cores; if a person is looking.
+    threads : int or None
+        How many threads compute the shards of a batch; None: as many as there are cores.
+    progress : bool or None
+        Whether to show a bar; None: if a person is looking.
 
     Raises
     ------
@@ -160,7 +162,7 @@ def descend(
     batches : epoch (from 1) -> iterable of batches
         A batch is a list of shards, each with a `count` of its targets.
     parallel : map
-        Of `shard_pool`.
+        That of `shard_pool`, or Python's own.
     clip : float or None
         Largest norm of a step's gradients.
     schedule : "constant" or "cosine"
@@ -188,7 +190,7 @@ def descend(
 
 
 def walk(step_of, params, optimizer, *, batches, epochs, schedule):
-    """Go through the epochs, and yield as `descend` does; `step_of` is one of `steps`."""
+    """Go through the epochs by steps such as `step_of_threads`, and yield what `descend` yields."""
     step, lr = 0, optimizer.lr
     for epoch in range(1, epochs + 1):
         optimizer.lr = lr * SCHEDULES[schedule]((epoch - 1) / epochs)
@@ -210,12 +212,12 @@ def walk(step_of, params, optimizer, *, batches, epochs, schedule):
 
 
 def divergence(what, epoch: int) -> FloatingPointError:
-    """The error of a training whose numbers have left the numbers."""
+    """The error that ends a training in which a number became infinite or NaN."""
     return FloatingPointError(f"{what} in epoch {epoch}; a smaller lr may help")
 
 
 def measured(evaluate, params, metric, epoch) -> dict:
-    """The metrics of the model as it is; `metric` must be one of them."""
+    """The metrics of a model with these parameters; raise unless `metric` is one of them."""
     try:
         with np.errstate(**SILENT):
             metrics = evaluate(params)
@@ -232,7 +234,7 @@ def weighted_mean(values, counts) -> float:
 
 
 def describe(row, metric, best, count) -> str:
-    """What stands behind the bar: loss, metric, speed."""
+    """The text behind the progress bar: loss, best metric, events a second."""
     parts = [f"loss {row['loss']:.3f}"]
     if best > -math.inf:
         parts.append(f"best {metric} {best:.4f}")

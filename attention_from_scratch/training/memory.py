@@ -12,7 +12,7 @@ KEEP = {
 
 
 def keep_memory() -> bool:
-    """Tell the C library to keep memory that is freed; whether it does.
+    """Tell the C library to keep memory that is freed; return whether it will.
 
     A step makes and drops arrays of many megabytes. By default each comes fresh from the system,
     which fills it with zeros page by page as it is touched, and that costs more than what is

@@ -33,7 +33,8 @@ class Adam:
     params : tree of arrays
         Only its shapes and dtypes are taken.
     lr, betas, eps, weight_decay
-        As in `torch.optim.AdamW`. Weight decay acts on matrices, not on biases and norms.
+        Those of the formulas above, as in `torch.optim.AdamW`. Weight decay acts on matrices, not
+        on biases and norms.
 
     Source: Kingma & Ba (2015), algorithm 1; Loshchilov & Hutter (2019), algorithm 2.
     """
@@ -51,7 +52,7 @@ class Adam:
         self.square = tree_map(np.zeros_like, params)
 
     def part(self, share: Callable[[Tree], list]) -> "Adam":
-        """An Adam for a part of the parameters; `share` copies its moments, a tree like them."""
+        """An Adam for a share of the parameters, which `share` copies out of a tree like them."""
         part = copy.copy(self)
         part.mean, part.square = share(self.mean), share(self.square)
         return part
@@ -59,9 +60,10 @@ class Adam:
     def update(self, params: Tree, grads: Tree, parallel: Callable = map) -> None:
         """Take one step. Writes into the arrays of `params`: it owns the model while it trains.
 
-        Every number is by itself, so large arrays are taken some rows at a time, while these are in
-        the cache, and small ones as one; such parts go side by side by the map of `shard_pool`.
-        Where the gradient is `Rows`, all rows move, but those without a gradient need not read it.
+        Every number moves by itself, so the work is cut into parts that fit into the cache: some
+        rows of a large array, or several small arrays as one. `parallel`, the map of `shard_pool`,
+        runs them side by side. Where a gradient is `Rows`, the moments move every row of the
+        parameter all the same; only the rows that are there add a gradient to them.
         """
         self.step_count += 1
         beta1, beta2 = self.betas
@@ -84,7 +86,7 @@ class Adam:
 
         @np.errstate(**SILENT)
         def take_step(part):
-            for param, *_ in part:  # here, where it still has the shape of a matrix or a bias
+            for param, *_ in part:  # before `as_one`: ndim tells a matrix from a bias
                 if self.weight_decay and param.ndim > 1:
                     param -= self.lr * self.weight_decay * param
             params, grads, means, squares = zip(*part, strict=True)
@@ -123,9 +125,9 @@ def put_back(one: np.ndarray, arrays) -> None:
 
 
 def in_parts(pieces: list) -> list[list]:
-    """Pieces in their order, in a part as many of like dtypes as have `PIECE` numbers at most.
+    """Group pieces, in their order: neighbours of like dtypes, at most `PIECE` numbers a group.
 
-    `Rows` have a part of their own.
+    A piece whose gradient is `Rows` is a group by itself.
     """
     parts, size, last = [], 0, None
     for piece in pieces:
@@ -154,5 +156,5 @@ def gradient_norm(grads: Tree) -> float:
 
 
 def shrunk(grad: np.ndarray | Rows, norm: float, max_norm: float) -> np.ndarray | Rows:
-    """One of the gradients of this common norm, when that is brought down to `max_norm`."""
+    """A gradient times max_norm / norm if `norm`, that of all gradients together, is larger."""
     return grad if norm <= max_norm else grad * (max_norm / norm)

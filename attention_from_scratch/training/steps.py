@@ -15,7 +15,7 @@ FEW = 1024  # targets of a batch: with fewer, threads wait longer for one anothe
 
 
 def step_of_threads(loss, params, optimizer, parallel, clip, seed, shards, step):
-    """A step of one process, with the threads of `parallel`."""
+    """A step of one process: its shards side by side on the threads of `parallel`."""
     value, grads, count = batch_gradients(loss, params, shards, parallel, seed, step)
 
     def update():

@@ -29,7 +29,7 @@ def shard_pool(threads: int | None = None) -> Iterator[Callable]:
     Parameters
     ----------
     threads : int or None
-        None: as many as there are cores.
+        How many threads; None: as many as there are cores.
     """
     if threads is not None:
         check_integer("threads", threads, 1)
@@ -39,8 +39,8 @@ def shard_pool(threads: int | None = None) -> Iterator[Callable]:
 
 
 _lock = Lock()
-_inside = 0  # how many pools there are just now, in all threads
-_limits = None  # set by the first of them
+_inside = 0  # how many pools are open just now, in all threads
+_limits = None  # the limit that the first pool set, for the last to take back
 
 
 @contextmanager

@@ -54,7 +54,7 @@ def message(report: GradientReport) -> str:
 
 def extent(row: GradientRow) -> str:
     """How much of an array is wrong, and where most."""
-    wrong = ~(np.abs(row.gradient - row.measured) <= row.tolerance * row.scale)  # NaN is
+    wrong = ~(np.abs(row.gradient - row.measured) <= row.tolerance * row.scale)  # `not <=`: NaN too
     if row.directions:
         return f"along {wrong.sum()} of {wrong.size} random directions, most along {row.where[0]}"
     return f"in {wrong.mean():.0%} of its entries, most at {row.where}"

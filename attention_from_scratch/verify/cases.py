@@ -26,11 +26,11 @@ class Case:
 
     @property
     def title(self) -> str:
-        """The op's name."""
+        """The name of the case, which is that of its op unless it has one of its own."""
         return self.name or self.op.__name__
 
     def check(self, **settings) -> GradientReport:
-        """`check_gradients` of this case."""
+        """Run `check_gradients` on this case."""
         settings = {"projections": self.projections} | settings
         return check_gradients(self.op, *self.inputs, **self.keywords, **settings)
 
@@ -42,29 +42,29 @@ class Draw:
         self.rng, self.dtype = np.random.default_rng(seed), dtype
 
     def normal(self, *shape):
-        """Standard normal numbers."""
+        """An array of standard normal numbers."""
         return self.rng.standard_normal(shape).astype(self.dtype)
 
     def uniform(self, *shape):
-        """Numbers from 0 to 1."""
+        """An array of random numbers from 0 to 1."""
         return self.rng.random(shape).astype(self.dtype)
 
     def flags(self, *shape):
-        """True with probability 0.6."""
+        """An array of booleans, each True with probability 0.6."""
         return self.rng.random(shape) < 0.6
 
     def off_zero(self, *shape):
-        """Numbers at least 0.1 from 0, where relu has no derivative."""
+        """An array of numbers at least 0.1 away from 0, where relu has no derivative."""
         x = self.normal(*shape)
         return x + np.sign(x).astype(self.dtype) / 10
 
     def affine(self, n_in, n_out, scale=1.0):
-        """The parameters of a linear map."""
+        """Random parameters of a linear map."""
         return {"weight": scale * self.normal(n_in, n_out), "bias": scale * self.normal(n_out)}
 
 
 def op_cases(seed: int = 0, dtype: str = "float64") -> list[Case]:
-    """All ops in the forms that matter.
+    """Cases of all ops, in the forms that matter.
 
     Dimensions differ wherever the op lets them, so that a swapped axis shows.
     """
@@ -83,7 +83,7 @@ def op_cases(seed: int = 0, dtype: str = "float64") -> list[Case]:
 
 
 def table_cases(draw: Draw) -> list[Case]:
-    """linear and embedding."""
+    """Cases of linear and embedding."""
     x, ids = draw.normal(2, 3, 5), np.array([[1, 4, 0, 1], [2, 2, 2, 0]])
     return [
         Case(ops.linear, (x, *draw.affine(5, 4).values()), note="bias"),
@@ -95,7 +95,7 @@ def table_cases(draw: Draw) -> list[Case]:
 
 
 def elementwise_cases(draw: Draw) -> list[Case]:
-    """Activations."""
+    """Cases of the activations."""
     x = draw.normal(2, 3, 5)
     return [
         Case(ops.relu, (draw.off_zero(3, 4),)),
@@ -111,7 +111,7 @@ def elementwise_cases(draw: Draw) -> list[Case]:
 
 
 def row_cases(draw: Draw) -> list[Case]:
-    """softmax, log_softmax, layer_norm and dropout."""
+    """Cases of softmax, log_softmax, layer_norm and dropout."""
     x, weight, bias = draw.normal(2, 3, 5), draw.normal(5), draw.normal(5)
     return [
         Case(ops.softmax, (x,), note="last axis"),
@@ -130,7 +130,7 @@ def row_cases(draw: Draw) -> list[Case]:
 
 
 def loss_cases(draw: Draw) -> list[Case]:
-    """Both cross-entropies."""
+    """Cases of both cross-entropies."""
     logits, targets = draw.normal(2, 3, 7), np.array([[3, 0, 5], [3, 6, 2]])
     none, both = np.full((2, 3), -1), {"label_smoothing": 0.1, "ignore_index": 2}
 
@@ -159,7 +159,7 @@ PADDING = ops.padding_mask(np.array([[0, 0, 1, 2, 3], [0, 1, 1, 1, 1]]))
 
 
 def attention_cases(draw: Draw) -> list[Case]:
-    """Weights alone and the whole, with every kind of mask."""
+    """Cases of attention and of its weights alone, with every kind of mask."""
     normal = draw.normal
     query, key, value, memory = normal(2, 3, 4), normal(2, 6, 4), normal(2, 6, 5), normal(2, 5, 6)
     hidden_row = draw.flags(3, 6)
@@ -192,7 +192,7 @@ def attention_cases(draw: Draw) -> list[Case]:
 
 
 def multi_head_cases(draw: Draw) -> list[Case]:
-    """One, two and three heads; the weights inside."""
+    """Cases of attention with one, two and three heads, and of the weights inside."""
     heads = {name: draw.affine(6, 6) for name in ("query", "key", "value", "output")}
     query_and_key = {name: heads[name] for name in ("query", "key")}
     wide, memory = draw.normal(2, 4, 6), draw.normal(2, 5, 6)
@@ -223,7 +223,7 @@ def multi_head_cases(draw: Draw) -> list[Case]:
 
 
 def recurrent_cases(draw: Draw) -> list[Case]:
-    """rnn, gru and lstm: sequences and last states, with and without initial state and padding."""
+    """Cases of rnn, gru and lstm: sequences, last states, an initial state or none, padding."""
     mask = np.array([[False, True, True, False, True], [True] * 5])
     cases = []
     for op, n_gates, n_states in ((ops.rnn, 1, 1), (ops.gru, 3, 1), (ops.lstm, 4, 2)):
@@ -245,7 +245,7 @@ def recurrent_cases(draw: Draw) -> list[Case]:
 
 
 def catalogue_cases(draw: Draw) -> list[Case]:
-    """The cross-entropy of a linear map."""
+    """Cases of the cross-entropy of a linear map."""
     x, weight, targets = draw.normal(2, 3, 4), draw.normal(4, 7), np.array([[3, 0, 5], [3, 6, 2]])
 
     def case(note, x=x, targets=targets, **keywords):

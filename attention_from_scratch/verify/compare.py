@@ -29,7 +29,7 @@ BOUNDS = {
     ("op", "float32"): 300 * float(np.finfo(np.float32).eps),
     ("model", "float32"): 300 * float(np.finfo(np.float32).eps),
 }
-ZERO = 0.01  # of the bound is allowed in float64 where the reference is exactly 0
+ZERO = 0.01  # share of the bound that is allowed in float64 where the reference is exactly 0
 
 
 def compare(
@@ -102,7 +102,7 @@ def compare(
             require_alike(f"{names[position]} ({labels[0]})", value, gradient)
             theirs_in_dtype = with_dtype(their_gradient, value)
             require_alike(f"{names[position]} ({labels[1]})", value, theirs_in_dtype)
-        except GradientError as error:  # of another shape: the doctor may know why
+        except GradientError as error:  # another shape: the doctor may know why
             words = words_about(ours, theirs, inputs, keywords)
             raise GradientError(f"{error}\n{words}".rstrip()) from None
         name = f"d_{names[position]}"

@@ -9,7 +9,7 @@ from attention_from_scratch.verify.report import GradientError
 
 
 def frozen(array):
-    """A read-only copy."""
+    """A read-only copy of an array."""
     copy = np.array(array)
     copy.setflags(write=False)
     return copy
@@ -51,7 +51,7 @@ def differentiable_only(gradients, inputs) -> list:
         )
     gradients = gradients if isinstance(gradients, tuple) else (gradients,)
     while len(gradients) > len(expected) and gradients[-1] is None:
-        gradients = gradients[:-1]  # of an optional argument that was left out
+        gradients = gradients[:-1]  # for an optional argument that was left out
     if len(gradients) != len(expected):
         raise GradientError(
             f"backward returned {len(gradients)} gradients, but the op has {len(expected)} "
@@ -67,7 +67,7 @@ def differentiable_only(gradients, inputs) -> list:
 
 
 def describe(value) -> str:
-    """What stands in a place."""
+    """Whether a gradient is None, in words for an error."""
     return "None" if value is None else "not None"
 
 

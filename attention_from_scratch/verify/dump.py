@@ -80,7 +80,7 @@ def check_dump(op_name: str, path: str | Path) -> GradientReport:
         fill(report, op, values, precision)
     except KeyError as error:
         raise ValueError(f"{path}: an input lacks its part {error}") from None
-    except (TypeError, IndexError, AttributeError, ValueError) as error:  # of the op's own checks
+    except (TypeError, IndexError, AttributeError, ValueError) as error:  # by our op
         raise ValueError(f"{path}: {error}") from None
     return report
 
@@ -127,7 +127,7 @@ def fill(report: GradientReport, op, values: dict, precision: str) -> None:
 
 
 def read(path) -> dict[str, np.ndarray]:
-    """All arrays of the file."""
+    """All arrays of an .npz file, by their names."""
     with open(path, "rb") as file:
         try:
             with np.load(file, allow_pickle=False) as archive:
@@ -137,7 +137,7 @@ def read(path) -> dict[str, np.ndarray]:
 
 
 def check_names(arrays) -> None:
-    """Raise unless each name is one of those above, and none is both an array and a tree."""
+    """Raise unless each name is one that a dump may have, and none is both array and tree."""
     for name in arrays:
         root, *parts = name.split(".")
         known = name in WHOLE or (root in IN_PARTS and parts and all(parts))
@@ -205,7 +205,7 @@ def bound_of(precision: str) -> float:
 
 
 def part(values: dict, root: str) -> dict:
-    """{argument: array or tree} of the names that start so."""
+    """{argument: array or tree} of the values whose names begin with `root`."""
     by_argument: dict = {}
     for name, value in values.items():
         first, _, rest = name.partition(".")

@@ -1,4 +1,4 @@
-"""Code that does not keep our contract, made to: pairs of functions, PyTorch, JAX, Keras."""
+"""Ops made of code that does not keep our contract: pairs of functions, PyTorch, JAX, Keras."""
 
 import functools
 from collections.abc import Callable
@@ -59,7 +59,7 @@ def pair_op(forward: Callable, backward: Callable) -> Callable:
 
 
 def looked_at(code: Callable) -> Callable:
-    """The same op; where it turns out to be none, an error that says what to do about it."""
+    """An op that calls `code`, and says what to do about it where that turns out to be no op."""
     name = getattr(code, "__name__", type(code).__name__)
     hint = (
         f"a function of PyTorch's, JAX's or Keras' arrays becomes one by as_op({name}, \"torch\")"

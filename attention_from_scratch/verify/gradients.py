@@ -96,7 +96,7 @@ def check_gradients(
     try:
         for position, gradient in zip(checked, gradients, strict=True):
             require_alike(names[position], inputs[position], gradient)
-    except GradientError as error:  # of another shape: the doctor may know why
+    except GradientError as error:  # another shape: the doctor may know why
         words = words_of_the_doctor(op, inputs, keywords)
         raise GradientError(f"{error}\n{words}".rstrip()) from None
     for position, gradient in zip(checked, gradients, strict=True):
@@ -151,7 +151,7 @@ def to_rows(name, method, tolerance, compared, directions) -> list[GradientRow]:
 
 
 def default_tolerances(op, value) -> dict[str, float]:
-    """Both methods at the tolerances of the input's dtype; no complex step through a framework."""
+    """Method -> tolerance, by the input's dtype; no complex step through a framework."""
     dtype = str(next(leaf for _, leaf in tree_leaves(value)).dtype)
     if dtype not in ("float32", "float64"):
         raise ValueError(f"an input has dtype {dtype}, but must be float32 or float64")

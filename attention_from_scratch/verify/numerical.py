@@ -8,7 +8,7 @@ from attention_from_scratch.tree import Tree, rebuild, tree_leaves, tree_map
 from attention_from_scratch.verify.contract import is_differentiable
 
 COMPLEX_STEP = 1e-20
-SMALLEST_SIZE = 0.05  # of an input, for the step of a difference: one that is all 0 moves as well
+SMALLEST_SIZE = 0.05  # taken for the size of an input that is smaller, so that all 0 moves as well
 
 
 def central_difference(function: Callable, x: Tree, direction: Tree) -> float:
@@ -53,7 +53,7 @@ METHODS = {"complex step": complex_step, "central difference": central_differenc
 
 
 def slopes(function, value, gradient, derivative, projections, rng) -> list[tuple]:
-    """For each leaf: (path, what backward says, what is measured).
+    """Compare the slopes along each leaf: (path, what backward says, what is measured).
 
     Both are arrays of the leaf's shape, or of (projections,).
     """
@@ -107,14 +107,14 @@ def contraction(op, inputs, position, d_output, keywords) -> Callable:
 
 
 def as_real(keyword, dtype):
-    """A float array among the keywords, in the precision of the inputs."""
+    """The value of a keyword; an array of floats in the precision of the inputs."""
     if isinstance(keyword, np.ndarray) and np.issubdtype(keyword.dtype, np.floating):
         return keyword.astype(np.empty(0, dtype).real.dtype)
     return keyword
 
 
 def one_hots(shape):
-    """Every array of this shape with a single 1."""
+    """Yield every array of this shape that is 0 but for a single 1."""
     for i in range(int(np.prod(shape))):
         v = np.zeros(shape)
         v.flat[i] = 1

@@ -35,17 +35,17 @@ class GradientRow:
 
     @property
     def backward(self) -> float:
-        """What backward said there."""
+        """What backward said at the entry that differs most."""
         return float(self.gradient[self.where])
 
     @property
     def numerical(self) -> float:
-        """What was measured there."""
+        """What was measured at the entry that differs most."""
         return float(self.measured[self.where])
 
     @property
     def error(self) -> float:
-        """The difference there, over `scale`."""
+        """The largest difference, over `scale`."""
         return abs(self.backward - self.numerical) / self.scale
 
     @property
@@ -56,7 +56,7 @@ class GradientRow:
 
 @dataclass
 class GradientReport:
-    """All rows of one check; prints as a table."""
+    """What a check found: a row for each array and method; prints as a table."""
 
     op: str
     rows: list[GradientRow] = field(default_factory=list)

@@ -24,12 +24,12 @@ from multiprocessing.connection import Connection
 
 from attention_from_scratch.arguments import check_integer
 
-AWAKE = 2e-3  # seconds: so long one waits without falling asleep
-ASLEEP = 5e-2  # seconds: so often one who sleeps looks whether the others are still there
+AWAKE = 2e-3  # seconds that a process waits for another before it falls asleep
+ASLEEP = 5e-2  # seconds after which it wakes to see whether the others are still there
 
 
 def check_processes(processes: int) -> int:
-    """The number, if there can be so many."""
+    """The number as an int; raise unless a training here can have so many processes."""
     check_integer("processes", processes, 1)
     if processes > 1 and not sys.platform.startswith("linux"):
         raise ValueError(
@@ -40,7 +40,7 @@ def check_processes(processes: int) -> int:
 
 
 class FirstIsGone(Exception):
-    """Raised in the other processes, which then end."""
+    """Raised in the other processes when the first has ended, so that they end as well."""
 
 
 class Member:
@@ -52,12 +52,15 @@ class Member:
         self.pipes = pipes
 
     def computes(self, index: int, n_shards: int) -> bool:
-        """Whether a shard is its own: they are dealt forth and back, from the last, the longest."""
+        """Whether this process computes a shard, or leaves it to another.
+
+        They are dealt forth and back, beginning with the last, which is the longest.
+        """
         place = (n_shards - 1 - index) % (2 * self.size)
         return self.rank == min(place, 2 * self.size - 1 - place)
 
     def share(self, arrays: list) -> list:
-        """Views of what it updates: of each array some rows."""
+        """The rows of each array that this process updates, as views."""
         share = []
         for array in arrays:
             start, stop = (len(array) * at // self.size for at in (self.rank, self.rank + 1))
@@ -73,14 +76,14 @@ class Member:
             self.wait()
 
     def wait(self) -> None:
-        """Until another arrives. Awake at first: to be woken takes longer than most waits."""
+        """Wait until another arrives: awake at first, as waking up takes longer than most waits."""
         arrival, asleep_from = self.arrivals[self.rank], time.perf_counter() + AWAKE
         while not arrival.acquire(block=False):
             if time.perf_counter() < asleep_from:
                 continue
             if arrival.acquire(timeout=ASLEEP):
                 return
-            gone = [pipe for pipe in self.pipes if pipe.poll()]  # perhaps after they arrived
+            gone = [pipe for pipe in self.pipes if pipe.poll()]  # it may have arrived before
             if gone and not arrival.acquire(timeout=ASLEEP):
                 raise heard(gone[0]) if self.rank == 0 else FirstIsGone
             if gone:
@@ -88,7 +91,7 @@ class Member:
 
 
 def heard(pipe: Connection) -> Exception:
-    """What went wrong in the process at the other end."""
+    """The error of the process at the other end of a pipe."""
     try:
         return pipe.recv()
     except (EOFError, OSError):
@@ -97,7 +100,7 @@ def heard(pipe: Connection) -> Exception:
 
 @contextmanager
 def crew(size: int, work: Callable[[Member], None]) -> Iterator[Member]:
-    """Be the first of so many members; the others run `work`, each in a fork of this process.
+    """Be the first of `size` members; the others run `work`, each in a fork of this process.
 
     They end when the block does. An error of theirs is raised where the first meets them.
     """
@@ -106,7 +109,7 @@ def crew(size: int, work: Callable[[Member], None]) -> Iterator[Member]:
     pipes, processes = [], []
 
     def run(rank, pipe):
-        for end in pipes:  # the first's: when it has gone, reading from it must fail
+        for end in pipes:  # inherited: while a copy is open, nobody sees that the first is gone
             end.close()
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the first
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -122,7 +125,7 @@ def crew(size: int, work: Callable[[Member], None]) -> Iterator[Member]:
             here, there = context.Pipe()
             pipes.append(here)
             processes.append(context.Process(target=run, args=(rank, there), daemon=True))
-            with warnings.catch_warnings():  # of locks that other threads may hold: none is taken
+            with warnings.catch_warnings():  # other threads may hold locks: none of them is taken
                 warnings.simplefilter("ignore", DeprecationWarning)
                 processes[-1].start()
             there.close()

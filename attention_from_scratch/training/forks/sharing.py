@@ -9,7 +9,7 @@ from attention_from_scratch.rows import Rows
 from attention_from_scratch.training.forks.layout import Layout
 from attention_from_scratch.tree import Tree, leaves, tree_map
 
-MAX_SHARDS = 8  # of a batch
+MAX_SHARDS = 8  # that a batch may have
 
 
 class Common:
@@ -26,7 +26,8 @@ class Common:
 class Slot:
     """Where the gradients of a shard are put: each array of a layout dense, or a large one `Rows`.
 
-    A small one must not be `Rows`: what it lies with is dense, and Adam rounds the two otherwise.
+    A small one must not be `Rows`: it lies in one array with others that are dense, and Adam rounds
+    a dense gradient differently.
     """
 
     def __init__(self, layout: Layout):
@@ -34,15 +35,16 @@ class Slot:
         self.arrays = [shared(*of) for of in layout.arrays]
         self.leaves = leaves(layout.tree(self.arrays))
         self.ids = [shared(array.shape[:1], np.int64) for array in self.arrays]
-        self.n_rows = shared((len(self.arrays),), np.int64)  # that are there; -1: all
+        # How many rows of each array are there, if it is `Rows`; -1 if it is dense.
+        self.n_rows = shared((len(self.arrays),), np.int64)
 
     def put(self, grads: Tree) -> None:
-        """Write the gradients of a shard."""
+        """Write the gradients of a shard into this slot, in place of what it held."""
         self.n_rows[:] = -1
         tree_map(self.put_leaf, self.layout.numbers, grads)
 
     def put_leaf(self, number: int, grad: np.ndarray | Rows) -> None:
-        """Write the gradient of one array."""
+        """Write the gradient of one array, which is leaf `number` of the parameters."""
         if not isinstance(grad, Rows):
             self.leaves[number][...] = grad
             return

@@ -17,12 +17,12 @@ from attention_from_scratch.tree import tree_map
 def descend_in_processes(
     through: Callable, loss, params, optimizer, *, clip, seed, processes: int
 ) -> Iterator:
-    """What `training.descend` does, in so many processes.
+    """Take the steps of each epoch in several processes; yield what `training.loop.descend` does.
 
     Parameters
     ----------
     through : (step_of, params, optimizer) -> rows of the epochs
-        Goes through all epochs by such steps.
+        Goes through all epochs by the steps that `step_of` takes, as `training.loop.walk` does.
     loss, params, optimizer, clip, seed, processes
         As in `descend`.
     """
@@ -40,7 +40,7 @@ def descend_in_processes(
 
 
 def share_of(member, layout, tree) -> list[np.ndarray]:
-    """A copy of what a process updates, of a tree like the parameters."""
+    """A copy of the numbers that a process updates, out of a tree like the parameters."""
     return [rows.copy() for rows in member.share(layout.lay(tree))]
 
 
@@ -62,7 +62,7 @@ def step_of_member(member, common, loss, optimizer, clip, seed, shards, step):
         grads = [slot.get() for slot in common.slots[: len(shards)]]
         if clip is None:
             share = tree_sum([member.share(of_shard) for of_shard in grads])
-        else:  # their norm is that of all
+        else:  # the norm is that of all gradients, not of a share
             share = tree_sum(grads)
             norm = gradient_norm(common.layout.tree(share))
             share = [shrunk(grad, norm, clip) for grad in member.share(share)]

@@ -1,4 +1,4 @@
-"""Our ops in JAX."""
+"""Our ops, computed and differentiated by JAX."""
 
 import jax
 import jax.numpy as jnp
@@ -71,22 +71,22 @@ def to_plain(value):
 
 
 def without_float0(gradient, value):
-    """The gradient as an array; JAX has a dtype without values for those of integers."""
+    """The gradient as an array, zeros for integers: JAX's float0, their dtype, has no values."""
     return np.zeros_like(value) if gradient.dtype == jax.dtypes.float0 else np.asarray(gradient)
 
 
 def is_floating(value):
-    """Whether a tree holds floats."""
+    """Whether a tree holds an array of floats."""
     return any(jnp.issubdtype(leaf.dtype, jnp.floating) for _, leaf in tree_leaves(value))
 
 
 def linear(x, weight, bias=None):
-    """The product and the sum."""
+    """A linear map, written out: x @ weight + bias."""
     return x @ weight if bias is None else x @ weight + bias
 
 
 def embedding(ids, weight, *, padding_id=0):
-    """jnp.take of rows."""
+    """Rows of a table by jnp.take, zeros for padding."""
     if padding_id is not None:
         weight = weight.at[padding_id].set(0)
     return jnp.take(weight, ids, axis=0)
@@ -95,7 +95,7 @@ def embedding(ids, weight, *, padding_id=0):
 def scaled_dot_product_attention(
     query, key, value, *, mask=None, scale=None, dropout_p=0.0, keep=None
 ):
-    """jax.nn.dot_product_attention, which wants (B, L, H, D) and one width for all."""
+    """Attention by jax.nn.dot_product_attention, which wants (B, L, H, D) and one width."""
     if keep is not None:
         weights = attention_weights(query, key, mask=mask, scale=scale)
         return dropout(weights, p=dropout_p, keep=keep) @ value
@@ -125,18 +125,18 @@ def softmax_attention(query, key, value, *, mask, scale):
 
 
 def attention_weights(query, key, *, mask=None, scale=None):
-    """What attention makes of the identity."""
+    """Weights of attention: what attention gives with the identity for its values."""
     identity = jnp.eye(key.shape[-2], dtype=key.dtype)
     return scaled_dot_product_attention(query, key, identity, mask=mask, scale=scale)
 
 
 def dropout(x, *, p, keep):
-    """The product that dropout is."""
+    """Dropout with a given mask: x * keep / (1 - p)."""
     return x * keep / (1 - p)
 
 
 def split(x, n_heads):
-    """(B, L, D) -> (B, H, L, D / H)."""
+    """Split the width into heads: (B, L, D) -> (B, H, L, D / H)."""
     return x.reshape(*x.shape[:-1], n_heads, -1).swapaxes(-2, -3)
 
 
@@ -146,7 +146,7 @@ def heads_of(params, n_heads, **inputs):
 
 
 def multi_head_attention(params, query, key, value, *, n_heads, mask=None):
-    """Attention between linear maps."""
+    """Multi-head attention: attention of each head, between linear maps."""
     heads = heads_of(params, n_heads, query=query, key=key, value=value)
     mask = mask if mask is None or mask.ndim == 2 else mask[..., None, :, :]
     merged = scaled_dot_product_attention(*heads, mask=mask).swapaxes(-2, -3)
@@ -155,7 +155,7 @@ def multi_head_attention(params, query, key, value, *, n_heads, mask=None):
 
 
 def multi_head_attention_weights(params, query, key, *, n_heads, mask=None):
-    """The weights between the maps of query and key."""
+    """Weights of multi-head attention, between the maps of query and key."""
     mask = mask if mask is None or mask.ndim == 2 else mask[..., None, :, :]
     return attention_weights(*heads_of(params, n_heads, query=query, key=key), mask=mask)
 
@@ -169,7 +169,7 @@ def cross_entropy(
     label_smoothing=0.0,
     reduction="mean",
 ):
-    """From log_softmax and one_hot; one_hot of an id that is no class is all zeros."""
+    """Cross-entropy of jax.nn.log_softmax and jax.nn.one_hot, all 0 for an id that is no class."""
     n_classes = logits.shape[-1]
     counted = jnp.ones(targets.shape) if ignore_index is None else targets != ignore_index
     truth = jax.nn.one_hot(targets, n_classes, dtype=logits.dtype)
@@ -180,28 +180,28 @@ def cross_entropy(
 
 
 def binary_cross_entropy_with_logits(logits, targets, *, position_weights=None, reduction="mean"):
-    """From log_sigmoid."""
+    """Binary cross-entropy of jax.nn.log_sigmoid."""
     losses = -(targets * jax.nn.log_sigmoid(logits) + (1 - targets) * jax.nn.log_sigmoid(-logits))
     weights = jnp.ones(losses.shape) if position_weights is None else position_weights
     return reduced(losses, weights, reduction)
 
 
 def reduced(losses, weights, reduction):
-    """The weighted sum or mean."""
+    """The weighted sum of the losses, or their weighted mean."""
     total = (losses * weights.astype(losses.dtype)).sum()
     count = weights.sum().astype(losses.dtype)
     return total if reduction == "sum" else total / jnp.where(count == 0, 1, count)
 
 
 def layer_norm(x, weight, bias, *, eps=1e-5):
-    """jax.nn.standardize with weight and bias."""
+    """Layer norm by jax.nn.standardize, then weight and bias."""
     z = jax.nn.standardize(x, epsilon=eps)
     z = z if weight is None else z * weight
     return z if bias is None else z + bias
 
 
 def recurrent(step, n_states):
-    """jax.lax.scan over the steps of a cell."""
+    """A recurrent op: jax.lax.scan over the steps of a cell with `n_states` states."""
 
     def call(params, x, initial=None, *, mask=None, last=False):
         size = len(params["hidden"]["weight"])

@@ -1,4 +1,4 @@
-"""Our ops in Keras, on TensorFlow: its own layers, called with our weights."""
+"""Our ops, by Keras' own layers and functions with our weights, differentiated by TensorFlow."""
 
 import os
 import warnings
@@ -94,7 +94,7 @@ def to_plain(value):
 
 
 def dense(gradient):
-    """The gradient of an embedding comes as the rows that were used."""
+    """A gradient as a dense array: that of an embedding comes as the rows that were used."""
     return tf.convert_to_tensor(gradient).numpy()
 
 
@@ -102,26 +102,26 @@ def call(layer, variables, *inputs, **keywords):
     """A layer's output with these tensors for its variables."""
     if not layer.built:
         layer.build(*(x.shape for x in inputs))
-    seeds = [variable.value for variable in layer.non_trainable_variables]  # of dropout: not used
+    seeds = [variable.value for variable in layer.non_trainable_variables]  # for dropout, unused
     output, _ = layer.stateless_call(variables, seeds, *inputs, **keywords)
     return output
 
 
 def linear(x, weight, bias=None):
-    """The Dense layer."""
+    """A linear map by the Dense layer."""
     layer = keras.layers.Dense(weight.shape[1], use_bias=bias is not None, dtype=x.dtype)
     return call(layer, [weight] if bias is None else [weight, bias], x)
 
 
 def embedding(ids, weight, *, padding_id=0):
-    """The Embedding layer."""
+    """Rows of a table by the Embedding layer, zeros for padding."""
     layer = keras.layers.Embedding(*weight.shape, dtype=weight.dtype)
     rows = call(layer, [weight], ids)
     return rows if padding_id is None else ops.where((ids != padding_id)[..., None], rows, 0)
 
 
 def softmax(x, *, axis=-1, where=None):
-    """The Softmax layer."""
+    """Softmax by the Softmax layer."""
     layer = keras.layers.Softmax(axis=axis, dtype=x.dtype)
     return layer(x) if where is None else layer(x, mask=tf.broadcast_to(where, x.shape))
 
@@ -129,7 +129,7 @@ def softmax(x, *, axis=-1, where=None):
 def scaled_dot_product_attention(
     query, key, value, *, mask=None, scale=None, dropout_p=0.0, keep=None
 ):
-    """keras.ops.dot_product_attention, which wants (B, L, H, D)."""
+    """Attention by keras.ops.dot_product_attention, which wants (B, L, H, D)."""
     if keep is not None:
         weights = attention_weights(query, key, mask=mask, scale=scale)
         return dropout(weights, p=dropout_p, keep=keep) @ value
@@ -154,18 +154,18 @@ def scaled_dot_product_attention(
 
 
 def attention_weights(query, key, *, mask=None, scale=None):
-    """What attention makes of the identity."""
+    """Weights of attention: what attention gives with the identity for its values."""
     identity = tf.eye(key.shape[-2], dtype=key.dtype)
     return scaled_dot_product_attention(query, key, identity, mask=mask, scale=scale)
 
 
 def dropout(x, *, p, keep):
-    """The product that dropout is."""
+    """Dropout with a given mask: x * keep / (1 - p)."""
     return x * tf.cast(keep, x.dtype) / (1 - p)
 
 
 def multi_head_attention(params, query, key, value, *, n_heads, mask=None, return_weights=False):
-    """The MultiHeadAttention layer; its kernels have an axis for the heads."""
+    """Multi-head attention by its layer, whose kernels have an axis for the heads."""
     width = query.shape[-1]
     head = width // n_heads
     layer = keras.layers.MultiHeadAttention(n_heads, head, dtype=query.dtype)
@@ -202,7 +202,7 @@ def multi_head_attention(params, query, key, value, *, n_heads, mask=None, retur
 
 
 def multi_head_attention_weights(params, query, key, *, n_heads, mask=None):
-    """The weights of the same layer, with the keys for values."""
+    """Weights of the MultiHeadAttention layer, which is given the keys for values."""
     params = params | {"value": params["key"], "output": None}
     return multi_head_attention(
         params, query, key, key, n_heads=n_heads, mask=mask, return_weights=True
@@ -218,7 +218,7 @@ def cross_entropy(
     label_smoothing=0.0,
     reduction="mean",
 ):
-    """CategoricalCrossentropy, position by position."""
+    """Cross-entropy by CategoricalCrossentropy, position by position."""
     truth = tf.one_hot(targets, logits.shape[-1], dtype=logits.dtype)
     loss = keras.losses.CategoricalCrossentropy(
         from_logits=True, label_smoothing=label_smoothing, reduction=None, dtype=logits.dtype
@@ -231,7 +231,7 @@ def cross_entropy(
 
 
 def binary_cross_entropy_with_logits(logits, targets, *, position_weights=None, reduction="mean"):
-    """BinaryCrossentropy, entry by entry."""
+    """Binary cross-entropy by BinaryCrossentropy, entry by entry."""
     loss = keras.losses.BinaryCrossentropy(from_logits=True, reduction=None, dtype=logits.dtype)
     losses = loss(targets[..., None], logits[..., None])
     weights = tf.ones_like(losses) if position_weights is None else position_weights
@@ -239,7 +239,7 @@ def binary_cross_entropy_with_logits(logits, targets, *, position_weights=None, 
 
 
 def reduced(losses, weights, reduction):
-    """The weighted sum or mean."""
+    """The weighted sum of the losses, or their weighted mean."""
     total = ops.sum(losses * weights)
     if reduction == "sum":
         return total
@@ -248,7 +248,7 @@ def reduced(losses, weights, reduction):
 
 
 def layer_norm(x, weight, bias, *, eps=1e-5):
-    """The LayerNormalization layer."""
+    """Layer norm by the LayerNormalization layer."""
     variables = [v for v in (weight, bias) if v is not None]
     layer = keras.layers.LayerNormalization(
         epsilon=eps, scale=weight is not None, center=bias is not None, dtype=x.dtype
@@ -257,7 +257,7 @@ def layer_norm(x, weight, bias, *, eps=1e-5):
 
 
 def gelu(x, *, approximate="none"):
-    """keras.ops.gelu, or its formula where its constants would not do."""
+    """gelu by keras.ops.gelu; in float64, for which its constants are too coarse, written out."""
     if x.dtype != tf.float64:
         return ops.gelu(x, approximate=approximate == "tanh")
     if approximate == "tanh":
@@ -267,7 +267,7 @@ def gelu(x, *, approximate="none"):
 
 
 def recurrent(layer_class, order, n_states, **settings):
-    """Keras' layer: its gates stand in another order, and padding takes its mask."""
+    """A recurrent op by Keras' layer, whose gates stand in another order; padding is its mask."""
 
     def call_layer(params, x, initial=None, *, mask=None, last=False):
         size = len(params["hidden"]["weight"])

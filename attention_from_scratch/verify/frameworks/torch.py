@@ -1,4 +1,4 @@
-"""Our ops in PyTorch."""
+"""Our ops, computed and differentiated by PyTorch."""
 
 import numpy as np
 import torch
@@ -42,7 +42,7 @@ def as_op(function):
         def backward(d_output=1.0):
             leaves = [t for value in tensors for _, t in tree_leaves(value) if t.requires_grad]
             d_output = torch.as_tensor(np.array(d_output), dtype=output.dtype).expand_as(output)
-            found = iter([None] * len(leaves))  # of an output that depends on none of them
+            found = iter([None] * len(leaves))  # if the output depends on none of them
             if output.requires_grad:
                 found = iter(
                     torch.autograd.grad(
@@ -69,7 +69,7 @@ def as_op(function):
 
 
 def to_tensor(array):
-    """A tensor of its own; floats want a gradient."""
+    """A tensor with a copy of an array; of floats, one whose gradient is wanted."""
     tensor = torch.tensor(np.array(array))
     return tensor.requires_grad_() if tensor.is_floating_point() else tensor
 
@@ -80,25 +80,25 @@ def to_plain(value):
 
 
 def linear(x, weight, bias=None):
-    """F.linear wants the transpose."""
+    """A linear map by F.linear, which wants the weight transposed."""
     return F.linear(x, weight.T, bias)
 
 
 def embedding(ids, weight, *, padding_id=0):
-    """F.embedding; padding zeroed."""
+    """Rows of a table by F.embedding, zeros for padding."""
     rows = F.embedding(ids, weight, padding_idx=padding_id)
     return rows if padding_id is None else rows * (ids != padding_id)[..., None]
 
 
 def softmax(x, *, axis=-1, where=None):
-    """F.softmax of scores filled with -inf."""
+    """Softmax by F.softmax, of scores that are -inf where they do not count."""
     return F.softmax(x if where is None else x.masked_fill(~where, -torch.inf), dim=axis)
 
 
 def scaled_dot_product_attention(
     query, key, value, *, mask=None, scale=None, dropout_p=0.0, keep=None
 ):
-    """F.scaled_dot_product_attention; with a keep mask by way of its weights."""
+    """Attention by F.scaled_dot_product_attention; with a keep mask, by way of its weights."""
     if keep is None:
         return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, scale=scale)
     weights = attention_weights(query, key, mask=mask, scale=scale)
@@ -106,19 +106,19 @@ def scaled_dot_product_attention(
 
 
 def attention_weights(query, key, *, mask=None, scale=None):
-    """What attention makes of the identity."""
+    """Weights of attention: what attention gives with the identity for its values."""
     identity = torch.eye(key.shape[-2], dtype=key.dtype)
     identity = identity.expand(*key.shape[:-1], key.shape[-2])
     return F.scaled_dot_product_attention(query, key, identity, attn_mask=mask, scale=scale)
 
 
 def dropout(x, *, p, keep):
-    """The product that dropout is."""
+    """Dropout with a given mask: x * keep / (1 - p)."""
     return x * keep / (1 - p)
 
 
 def multi_head_attention(params, query, key, value, *, n_heads, mask=None, need_weights=False):
-    """F.multi_head_attention_forward, which wants (L, B, D) and the opposite mask."""
+    """Multi-head attention by F.multi_head_attention_forward, whose mask means the opposite."""
     width = query.shape[-1]
     names = ("query", "key", "value")
     weights = [params[name]["weight"].T for name in names]
@@ -152,7 +152,7 @@ def multi_head_attention(params, query, key, value, *, n_heads, mask=None, need_
 
 
 def multi_head_attention_weights(params, query, key, *, n_heads, mask=None):
-    """The weights of the same function, with the keys for values."""
+    """Weights of F.multi_head_attention_forward, which is given the keys for values."""
     params = params | {"value": params["key"], "output": None}
     blind = None if mask is None else ~mask.any(-1, keepdim=True)  # (L, 1) or (B, L, 1)
     weights = multi_head_attention(
@@ -176,7 +176,7 @@ def cross_entropy(
     label_smoothing=0.0,
     reduction="mean",
 ):
-    """F.cross_entropy over flattened positions."""
+    """Cross-entropy by F.cross_entropy, over flattened positions."""
     settings = {
         "ignore_index": -100 if ignore_index is None else ignore_index,
         "label_smoothing": label_smoothing,
@@ -191,7 +191,7 @@ def cross_entropy(
 
 
 def linear_cross_entropy(x, weight, targets, *, position_weights=None, reduction="mean"):
-    """F.linear_cross_entropy over flattened positions."""
+    """Cross-entropy of a linear map by F.linear_cross_entropy, over flattened positions."""
     x, targets, options = x.reshape(-1, x.shape[-1]), targets.reshape(-1), {"reduction": reduction}
     if position_weights is None:
         return F.linear_cross_entropy(x, weight.T, targets, **options)
@@ -200,7 +200,7 @@ def linear_cross_entropy(x, weight, targets, *, position_weights=None, reduction
 
 
 def binary_cross_entropy_with_logits(logits, targets, *, position_weights=None, reduction="mean"):
-    """F.binary_cross_entropy_with_logits."""
+    """Binary cross-entropy by F.binary_cross_entropy_with_logits."""
     if position_weights is None:
         return F.binary_cross_entropy_with_logits(logits, targets, reduction=reduction)
     losses = F.binary_cross_entropy_with_logits(logits, targets, reduction="none")
@@ -208,18 +208,18 @@ def binary_cross_entropy_with_logits(logits, targets, *, position_weights=None, 
 
 
 def reduced(losses, weights, reduction):
-    """The weighted sum or mean."""
+    """The weighted sum of the losses, or their weighted mean."""
     total = (losses * weights).sum()
     return total if reduction == "sum" else total / weights.sum()
 
 
 def layer_norm(x, weight, bias, *, eps=1e-5):
-    """F.layer_norm over the last axis."""
+    """Layer norm by F.layer_norm, over the last axis."""
     return F.layer_norm(x, x.shape[-1:], weight, bias, eps)
 
 
 def recurrent(module, cell, n_states):
-    """torch.nn's layer; with padding, which it does not take in the middle, its cell by steps."""
+    """A recurrent op by torch.nn's layer; with padding, which may be anywhere, by its cell."""
 
     def call(params, x, initial=None, *, mask=None, last=False):
         size = len(params["hidden"]["weight"])
