@@ -46,8 +46,8 @@ def test_importing_the_package_imports_neither_matplotlib_nor_tqdm():
 
 def test_importing_the_package_adds_under_a_twentieth_of_a_second_to_numpy():
     code = (
-        "import numpy, time; start = time.perf_counter(); "
-        f"import {PACKAGE}; print(time.perf_counter() - start)"
+        "import numpy, time; start = time.process_time(); "  # not what others take meanwhile
+        f"import {PACKAGE}; print(time.process_time() - start)"
     )
     assert min(float(python(code)) for _ in range(5)) < 0.05
 

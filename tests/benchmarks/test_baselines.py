@@ -4,9 +4,10 @@ import json
 
 import pytest
 
+from attention_from_scratch.commands.table import table_row
 from benchmarks import baselines
 from benchmarks.baselines import COUNTING, LEARNING, Events, Learning, count, main
-from benchmarks.baselines_page import figure, notes, page, read_results, section, table_row
+from benchmarks.baselines_page import figure, notes, page, read_results, section
 
 N_ITEMS = 12
 
@@ -224,10 +225,10 @@ LEARNT = [
 
 
 def test_a_row_has_mean_and_standard_deviation_over_seeds():
-    metrics = ["0.4000 ± 0.2000", "0.2000 ± 0.1000", "0.2000 ± 0.1000", "0.5000 ± 0.0000"]
-    assert table_row(LEARNT) == ["Net", *metrics, "3", "1.5 min"]
-    metrics = ["0.2000", "0.1000", "0.1000", "0.5000"]
-    assert table_row([COUNTED]) == ["KNN", *metrics, "-", "1.5 min"]
+    metrics = "0.4000 ± 0.2000 | 0.2000 ± 0.1000 | 0.2000 ± 0.1000 | 0.5000 ± 0.0000"
+    assert table_row(LEARNT) == f"| Net | {metrics} | 3 | 1.5 min |"
+    metrics = "0.2000 | 0.1000 | 0.1000 | 0.5000"
+    assert table_row([COUNTED]) == f"| KNN | {metrics} | - | 1.5 min |"
 
 
 def test_notes_name_settings_epochs_and_the_standard_error():

@@ -75,7 +75,7 @@ def test_the_options_of_the_first_command_there_was_have_the_defaults_they_had()
         "threads": None,
         "out": None,
         "overwrite": False,
-        "ops": "plain",
+        "ops": "fast",
     }
     options = parsed()
     assert {name: options[name] for name in expected} == expected

@@ -111,7 +111,7 @@ def test_ctrl_c_keeps_the_epochs_that_are_over_and_says_so(
 
     calls, loss = [], SASRec.loss
     monkeypatch.setattr(SASRec, "loss", interrupted)
-    result = call("train", "--data", shelf.data, "--out", tmp_path / "run", *tiny)
+    result = call("train", "--data", shelf.data, "--out", tmp_path / "run", "--ops", "plain", *tiny)
     assert (result.status, result.err) == (130, "attention-from-scratch train: interrupted\n")
     assert "1 epoch" in result.out
     assert call("recommend", tmp_path / "run", "--history", "101").status == 0
@@ -184,7 +184,7 @@ def test_a_training_that_diverges_later_keeps_the_best_epoch_and_says_so(
 
     calls, loss = [], SASRec.loss
     monkeypatch.setattr(SASRec, "loss", diverging)
-    result = call("train", "--data", shelf.data, "--out", tmp_path / "run", *tiny)
+    result = call("train", "--data", shelf.data, "--out", tmp_path / "run", "--ops", "plain", *tiny)
     assert (result.status, result.err) == (0, "")
     assert result.out.count("a smaller --lr may help\n") == 1
     written = json.loads((tmp_path / "run" / "result.json").read_text())
@@ -251,7 +251,7 @@ def test_every_command_takes_a_run_of_any_model(any_run, shelf, call, tmp_path):
 def test_the_options_of_a_model_reach_it(any_run):
     told = load(any_run.run / "model.npz").config
     expected = {
-        "sasrec": {"ops": "plain", "max_len": 5, "dim": 4},
+        "sasrec": {"ops": "fast", "max_len": 5, "dim": 4},
         "gru4rec": {"encoder": "gru", "positions": False, "max_len": 5, "ops": "fast"},
         "pipeline": {"ops": "plain", "encoder": "transformer"},
         "bpr": {"dim": 4},

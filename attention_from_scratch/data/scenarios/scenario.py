@@ -76,9 +76,9 @@ class Scenario:
 
     def interactions(self, n_users: int, rng: np.random.Generator, **settings) -> Interactions:
         """`sample` as `Interactions`: all of the catalogue, ids as here, items labelled by name."""
-        return self._labelled(*self.sample(n_users, rng, **settings))
+        return self.labelled(*self.sample(n_users, rng, **settings))
 
-    def _labelled(self, histories, behaviours=None, times=None) -> Interactions:
+    def labelled(self, histories, behaviours=None, times=None) -> Interactions:
         """Events as `Interactions`: users are labelled by number, from 1, and items by name."""
         return Interactions(
             histories,

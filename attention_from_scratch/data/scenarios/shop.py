@@ -135,4 +135,4 @@ class Shop(Scenario):
         self, n_users: int, rng: np.random.Generator, *, length: tuple[int, int] = (5, 20)
     ) -> Interactions:
         """`sample` as `Interactions`: all of the catalogue, ids as here, items labelled by name."""
-        return self._labelled(self.sample(n_users, rng, length=length))
+        return self.labelled(self.sample(n_users, rng, length=length))
