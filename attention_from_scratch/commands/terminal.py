@@ -8,6 +8,7 @@ import argparse
 import contextlib
 import difflib
 import os
+import re
 import signal
 import sys
 import threading
@@ -139,7 +140,7 @@ class OneLineParser(argparse.ArgumentParser):
             if flag in self.elsewhere:
                 return f"{flag} is {self.elsewhere[flag]}"
         message = f"unrecognized arguments: {' '.join(unknown)}"
-        known = [*self._option_string_actions, *self.elsewhere]
+        known = [*re.findall(r"--[\w-]+", self.format_usage()), *self.elsewhere]
         for flag in flags:
             if close := difflib.get_close_matches(flag, known, 1, cutoff=0.75):
                 return f"{message}; did you mean {close[0]}?"
