@@ -3,6 +3,7 @@
 from argparse import ArgumentParser
 from pathlib import Path
 
+from attention_from_scratch.commands import runs
 from attention_from_scratch.commands.terminal import CheckFailed
 
 SUMMARY = "Check every gradient: numerically, against a framework, or a dump."
@@ -25,7 +26,7 @@ def run(options) -> None:
 
     noun, dtype = "rows", options.dtype or "float64"
     if options.json is not None:
-        checks.check_json(options.json)
+        runs.check_output("--json", options.json)
     if options.npz is not None:
         for name in ("framework", "dtype"):
             if getattr(options, name) is not None:

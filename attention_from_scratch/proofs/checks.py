@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 from pathlib import Path
 
 import numpy as np
@@ -159,16 +158,6 @@ def against_dump(op: str | None, path: Path) -> list[dict]:
         | {"passed": bool(row.passed)}
         for row in report.rows
     ]
-
-
-def check_json(path: Path) -> None:
-    """Raise unless the file can be written, before the minutes that lead up to it."""
-    if path.is_dir():
-        raise ValueError(f"--json was {path}, but must be a file, not a folder")
-    if not path.parent.is_dir():
-        raise ValueError(f"--json was {path}, but there is no folder {path.parent}")
-    if not os.access(path.parent, os.W_OK):
-        raise ValueError(f"--json was {path}, but the folder {path.parent} cannot be written")
 
 
 def write_json(path: Path, records: list[dict]) -> None:

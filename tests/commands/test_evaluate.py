@@ -97,6 +97,17 @@ def test_each_user_has_the_rank_of_the_last_item(shelf, call, tmp_path):
         assert row["HR@10"] == ("1.0" if rank <= 10 else "0.0")
 
 
+def test_users_without_a_last_item_to_rank_have_no_line(shelf, call, tmp_path):
+    """They come first here, so that a place in the file is no user."""
+    head, *rows = shelf.data.read_text().splitlines()
+    few = [f"{user}\t10{user}\t{time}" for user in (1, 2) for time in range(user)]
+    (tmp_path / "more.inter").write_text("\n".join([head, *few, *rows]) + "\n")
+    for data, out in ((shelf.data, "a.csv"), (tmp_path / "more.inter", "b.csv")):
+        options = ["--data", data, "--per-user", tmp_path / out]
+        assert call("evaluate", shelf.run, *options).status == 0
+    assert rows_of(tmp_path / "a.csv") == rows_of(tmp_path / "b.csv")
+
+
 def test_of_equal_scores_the_rank_is_a_range(shelf, call, tmp_path, monkeypatch):
     def level(self, histories, context=None):
         scores = np.zeros((len(histories), 21), np.float32)
