@@ -89,26 +89,7 @@ def attention_in_blocks(
     shifts = None if moderate(scaled, key) else np.empty_like(totals)
     waiting: dict[int, Block] = {}  # what the backward pass need not make again
 
-    def block_from(start: int, *, again: bool = False) -> Block:
-        """Meet the keys; `again`: with the shift that the forward pass has found."""
-        rows = slice(start, min(start + size, n_queries))
-        keys = mask.keys(rows.start, rows.stop, n_keys)
-        parts = mask.parts(rows.start, rows.stop, keys)
-        scores = scaled[..., rows, :] @ key_t[..., keys]
-        if shifts is not None:
-            for which, seen in parts:
-                np.copyto(scores[..., which], -np.inf, where=~seen)
-            if not again:
-                shifts[..., rows, :] = largest_of(scores)
-            scores -= shifts[..., rows, :]
-        exponentials = np.exp(scores, out=scores)
-        if shifts is None:
-            for which, seen in parts:
-                exponentials[..., which] *= seen
-        attending = exponentials
-        if dropout:
-            attending = exponentials * dropout.kept((..., rows, keys), scores.shape, start)
-        return Block(rows, keys, exponentials, attending)
+    block_from = maker_of_blocks(scaled, key_t, mask, shifts, dropout, size)
 
     def forward_group(starts):
         for start in starts:
@@ -155,6 +136,43 @@ def attention_in_blocks(
         return d_query, added(d_keys), added(d_values)
 
     return output, backward
+
+
+def maker_of_blocks(
+    scaled: np.ndarray,
+    key_t: np.ndarray,
+    mask: Mask,
+    shifts: np.ndarray | None,
+    dropout: Dropout,
+    size: int,
+) -> Callable[..., Block]:
+    """A function that makes the block of up to `size` queries that begins at one of them.
+
+    It finds the shifts and writes them down; with `again` it takes those that stand there.
+    """
+    n_queries, n_keys = scaled.shape[-2], key_t.shape[-1]
+
+    def block_from(start: int, *, again: bool = False) -> Block:
+        rows = slice(start, min(start + size, n_queries))
+        keys = mask.keys(rows.start, rows.stop, n_keys)
+        parts = mask.parts(rows.start, rows.stop, keys)
+        scores = scaled[..., rows, :] @ key_t[..., keys]
+        if shifts is not None:
+            for which, seen in parts:
+                np.copyto(scores[..., which], -np.inf, where=~seen)
+            if not again:
+                shifts[..., rows, :] = largest_of(scores)
+            scores -= shifts[..., rows, :]
+        exponentials = np.exp(scores, out=scores)
+        if shifts is None:
+            for which, seen in parts:
+                exponentials[..., which] *= seen
+        attending = exponentials
+        if dropout:
+            attending = exponentials * dropout.kept((..., rows, keys), scores.shape, start)
+        return Block(rows, keys, exponentials, attending)
+
+    return block_from
 
 
 def block_size(n_queries: int) -> int:

@@ -158,7 +158,7 @@ def test_keys_that_an_array_hides_from_a_block_are_not_looked_at(monkeypatch):
     assert max(widths) <= blocks.block_size(512) + 9
 
 
-def test_a_mask_that_does_not_fit_is_the_error_of_the_plain_op():
+def test_a_mask_or_keep_that_does_not_fit_is_the_error_of_the_plain_op():
     x, *_ = drawn((3, 2))
     for mask in (
         np.ones((3, 3)),

@@ -96,6 +96,14 @@ def test_masks_that_do_not_fit_together_are_an_error_as_arrays_are():
             )
 
 
+def test_a_block_that_sees_nothing_looks_at_nothing():
+    array = np.zeros((2, 6, 6), bool)
+    array[1, 4, 2:5] = True
+    for mask in (fast.Mask(array), fast.causal_mask(6) & array):
+        assert mask.keys(0, 3, 6) == slice(0, 0)
+        assert mask.keys(3, 6, 6) == slice(2, 5)
+
+
 def test_a_band_without_a_length_is_an_error():
     with pytest.raises(ValueError, match="length was None"):
         fast.Mask(after=0)

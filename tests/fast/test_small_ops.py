@@ -91,3 +91,8 @@ def test_relu_of_infinity_is_infinity_or_nothing():
             output, backward = of.relu(x)
         assert output.tolist() == [0, 0, np.inf]
         assert backward(np.ones(3)).tolist() == [0, 0, 1]
+
+
+def test_relu_is_flat_at_its_corner_for_a_complex_step_too():
+    for of in (ops, fast):
+        assert of.relu(np.array([1e-20j, 1 + 1e-20j]))[0].tolist() == [0, 1 + 1e-20j]
