@@ -197,7 +197,7 @@ SMALL = ["--epochs", "2", "--evaluate-every", "1", "--threads", "1", "--dim", "4
 MODELS = {
     "sasrec": ["--max-len", "5", *SMALL],
     "gru4rec": ["--fast", "--max-len", "5", *SMALL],
-    "pipeline": ["--ops", "plain", "--max-len", "5", *SMALL],
+    "pipeline": ["--max-len", "5", *SMALL],
     "bpr": SMALL,
     "item-knn": ["--k", "3"],
     "user-knn": ["--half-life", "none"],
@@ -253,7 +253,7 @@ def test_the_options_of_a_model_reach_it(any_run):
     expected = {
         "sasrec": {"ops": "fast", "max_len": 5, "dim": 4},
         "gru4rec": {"encoder": "gru", "positions": False, "max_len": 5, "ops": "fast"},
-        "pipeline": {"ops": "plain", "encoder": "transformer"},
+        "pipeline": {"ops": "fast", "encoder": "transformer"},
         "bpr": {"dim": 4},
         "item-knn": {"k": 3, "half_life": 1.0},
         "user-knn": {"half_life": None},
@@ -279,7 +279,7 @@ def test_recently_popular_counts_the_latest_events_of_all(shelf, call, tmp_path)
 
 
 def test_a_pipeline_may_look_at_features(shelf, call, tmp_path):
-    options = ["--model", "pipeline", "--ops", "plain", "--id-dropout", "0.5", *SMALL]
+    options = ["--model", "pipeline", "--id-dropout", "0.5", *SMALL]
     out = ["--data", shelf.data, "--out", tmp_path / "run", "--features", shelf.items]
     assert call("train", *out, *options).status == 0
     model = load(tmp_path / "run" / "model.npz")
