@@ -2,13 +2,19 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-frameworks lint format notebooks clean
+.PHONY: demo test proofs test-frameworks lint format notebooks clean
 
 demo: .venv/installed
 	$(BIN)/attention-from-scratch demo
 
+# As many workers as cores; the ten slowest tests are shown at the end.
 test: .venv/installed-test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist worksteal --durations 10
+
+# What the tests do with samples, entry by entry: every op, and whole networks.
+proofs: .venv/installed
+	$(BIN)/attention-from-scratch verify
+	$(BIN)/attention-from-scratch verify --dtype float32
 
 # The frameworks are large: they get an environment of their own.
 test-frameworks: .venv-frameworks/installed

@@ -1,6 +1,11 @@
-"""What all tests share: hypothesis draws the same examples on every machine, and not too many."""
+"""What all tests share: one thread a worker, and hypothesis draws the same on every machine."""
 
-from hypothesis import settings
+import os
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # before NumPy is loaded, which reads it then
+    os.environ |= {name: "1" for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")}
+
+from hypothesis import settings  # noqa: E402
 
 settings.register_profile("proofs", max_examples=40, derandomize=True, deadline=None)
 settings.load_profile("proofs")
