@@ -7,7 +7,8 @@ step sees stands in one row:
 
 Backwards through time, a step's gradient is multiplied by the slopes of its gates, which are known
 from the forward pass, and by M; what a cell hands on directly, f d_c or z d_h, is added. So the
-slopes are made first, for all steps, and the gradients of M and of x last, each as one product:
+slopes are made first, for all steps, and the gradients of M and of x last, as products over all
+steps, of the gates that x, or h, has a share in (the others' part of M stays 0):
 
     d_a_t = slope_t * d_state_t        d_M = sum_t [x_t | h_{t-1} | 1]^T d_a_t
 
