@@ -29,6 +29,7 @@ class Mask:
     """
 
     __array_ufunc__ = None  # `array & mask` is ours to say
+    dtype = np.dtype(bool)
 
     def __init__(
         self,
@@ -46,8 +47,6 @@ class Mask:
             seen = np.ones((1, 1), bool) if seen is None else seen & np.ones((1, 1), bool)
         self.seen, self.length, self.before, self.after = seen, length, before, after
         self.shape = np.broadcast_shapes(() if length is None else (length, length), np.shape(seen))
-
-    dtype = np.dtype(bool)
 
     @property
     def ndim(self) -> int:
