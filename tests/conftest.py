@@ -3,9 +3,9 @@
 import os
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # before NumPy is loaded, which reads it then
-    os.environ |= {name: "1" for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")}
+    os.environ |= dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"), "1")
 
-from hypothesis import settings  # noqa: E402
+from hypothesis import settings
 
 settings.register_profile("proofs", max_examples=40, derandomize=True, deadline=None)
 settings.load_profile("proofs")
