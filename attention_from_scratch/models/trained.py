@@ -59,7 +59,9 @@ class TrainedRecommender(Recommender):
 
     def __init__(self, *args, fast: bool | None = None, **settings):
         if fast is not None:  # another way to say `ops`
-            settings["ops"] = "fast" if fast else "plain"
+            said = settings.setdefault("ops", "fast" if fast else "plain")
+            if said != ("fast" if fast else "plain"):
+                raise ValueError(f"fast was {fast!r}, but ops was {said!r}: say one of them")
         self.settings = self.Settings(*args, **settings)
         self.n_items = self.settings.n_items
         self.max_len = getattr(self.settings, "max_len", None)

@@ -663,3 +663,10 @@ def test_a_loss_by_way_of_the_items_that_occur_is_the_loss_bit_for_bit(few, monk
         expected = dict(tree_leaves(grads))
         for path, leaf in tree_leaves(of_few):
             assert np.array_equal(leaf, expected[path]), path
+
+
+def test_ops_are_fast_unless_asked_otherwise_and_fast_is_another_word_for_them():
+    assert SASRec(3).settings.ops == SASRec(3, fast=True).settings.ops == "fast"
+    assert SASRec(3, fast=False).settings.ops == SASRec(3, ops="plain").settings.ops == "plain"
+    with pytest.raises(ValueError, match="fast was True, but ops was 'plain': say one of them"):
+        SASRec(3, fast=True, ops="plain")

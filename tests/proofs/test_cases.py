@@ -18,7 +18,7 @@ every_case = pytest.mark.parametrize("index", range(len(CASES)), ids=NAMES)
 
 @cache
 def report_of(index):
-    """Along a direction in each parameter, which moves all its entries; `make proofs` takes each."""
+    """Along a direction in each parameter, which moves all of it; `make proofs` takes entries."""
     return CASES[index].check(projections=1)
 
 
