@@ -18,8 +18,9 @@ every_case = pytest.mark.parametrize("index", range(len(CASES)), ids=NAMES)
 
 @cache
 def report_of(index):
-    """Along a direction in each parameter, which moves all of it; `make proofs` takes entries."""
-    return CASES[index].check(projections=1)
+    """Entry by entry; of the pipelines, which are many, along a direction in each parameter."""
+    case = CASES[index]
+    return case.check(projections=1 if case.title == "pipeline.next_item_loss" else None)
 
 
 @every_case
