@@ -26,7 +26,7 @@ from attention_from_scratch.arguments import (
     check_share,
 )
 
-ROOM = 4  # spaces by which a docstring is indented
+INDENT = 4  # spaces by which a docstring is indented
 
 
 @dataclass(frozen=True)
@@ -163,15 +163,15 @@ class Settings:
     """Base class of settings: a subclass adds fields, and what must hold of several together."""
 
     def __post_init__(self):
-        for told in fields(self):
-            self.put(told.name, told.metadata["may_be"].check(told.name, getattr(self, told.name)))
+        for each in fields(self):
+            self.put(each.name, each.metadata["may_be"].check(each.name, getattr(self, each.name)))
         self.check_together()
 
     def check_together(self) -> None:
         """Raise where settings contradict each other; set those that are derived from others."""
 
     def put(self, name: str, value) -> None:
-        """Set a field while the settings are being made."""
+        """Set a field while the settings are being made; frozen, they take it no other way."""
         object.__setattr__(self, name, value)
 
     def only(self, *names: str) -> dict[str, Any]:
@@ -183,20 +183,21 @@ class Settings:
         return asdict(self)
 
 
-def signature_of(constructor: Callable, told: type[Settings]) -> inspect.Signature:
+def signature_of(constructor: Callable, settings_class: type[Settings]) -> inspect.Signature:
     """The signature of a constructor that hands on `*args, **settings` to a settings class."""
     own = list(inspect.signature(constructor).parameters.values())[1:]  # but for self
-    own = [one for one in own if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)]
-    named = {one.name for one in own}
-    rest = [one for one in inspect.signature(told).parameters.values() if one.name not in named]
-    return inspect.Signature(sorted([*own, *rest], key=lambda one: one.kind))
+    own = [each for each in own if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)]
+    named = {each.name for each in own}
+    told = inspect.signature(settings_class).parameters.values()
+    rest = [each for each in told if each.name not in named]
+    return inspect.Signature(sorted([*own, *rest], key=lambda each: each.kind))
 
 
-def documented(told: type[Settings]) -> str:
+def documented(settings_class: type[Settings]) -> str:
     """The section "Parameters" of a model's docstring, made of its settings."""
     lines = ["Parameters", "----------"]
-    for one in fields(told):
-        default = "" if one.default is MISSING else f" (default {one.default!r})"
-        lines += [f"{one.name} : {one.metadata['may_be']}{default}"]
-        lines += [f"{' ' * ROOM}{one.metadata['says']}"]
-    return textwrap.indent("\n".join(lines), " " * ROOM)
+    for each in fields(settings_class):
+        default = "" if each.default is MISSING else f" (default {each.default!r})"
+        lines += [f"{each.name} : {each.metadata['may_be']}{default}"]
+        lines += [f"{' ' * INDENT}{each.metadata['says']}"]
+    return textwrap.indent("\n".join(lines), " " * INDENT)

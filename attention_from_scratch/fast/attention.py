@@ -1,7 +1,5 @@
 """Scaled dot-product attention in blocks of queries, and many heads of it."""
 
-import math
-
 import numpy as np
 
 from attention_from_scratch import ops as plain
@@ -13,6 +11,7 @@ from attention_from_scratch.ops.attention import (
     check_attended,
     check_compared,
     merge_heads,
+    scale_for,
     split_heads,
 )
 from attention_from_scratch.ops.contract import Backward, Params, check_mask
@@ -47,7 +46,7 @@ def scaled_dot_product_attention(
         settings = {"scale": scale, "dropout_p": dropout_p, "rng": rng, "keep": keep}
         return plain.scaled_dot_product_attention(query, key, value, mask=mask, **settings)
     keep = None if keep is None else np.broadcast_to(keep, shape)
-    scale = 1 / math.sqrt(query.shape[-1]) if scale is None else float(scale)
+    scale = scale_for(query, scale)
     dropout = Dropout(dropout_p, rng, keep, query.dtype)
     told = as_mask(mask).over_keys(key.shape[-2])
     return attention_in_blocks(query, key, value, told, scale, dropout)

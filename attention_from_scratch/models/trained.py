@@ -67,7 +67,7 @@ class TrainedRecommender(Recommender):
         self.max_len = getattr(self.settings, "max_len", None)
         self.params: Tree = None
         self.item_counts = np.zeros(self.n_items + 1, np.int64)
-        self.history: list[dict] = []
+        self.history: list[dict] = []  # of the training, a dict an epoch; not of a user
         self.best_epoch = 0
         self.interrupted = self.diverged = False
 
@@ -268,7 +268,8 @@ class TrainedRecommender(Recommender):
     def scoring_batches(self, histories):
         """Users in batches, those of like length of history together, so that little is padded."""
         lengths = np.array([len(history) for history in histories], int)
-        order = np.argsort(np.minimum(lengths, self.max_len or lengths), kind="stable")
+        looked_at = lengths if self.max_len is None else np.minimum(lengths, self.max_len)
+        order = np.argsort(looked_at, kind="stable")
         return [
             order[start : start + SCORING_BATCH] for start in range(0, len(order), SCORING_BATCH)
         ]

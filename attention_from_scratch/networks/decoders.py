@@ -38,15 +38,15 @@ def dense_loss(params: Tree, hidden, table, targets, *, total=None, ops=plain):
         In nats.
     backward : d_output () -> d_hidden, d_head, d_items (V, D) or None: of rows 1..V of the table
     """
-    states, wanted, total, back_states = at_targets(hidden, targets, total)
+    states, wanted, divisor, back_states = at_targets(hidden, targets, total)
     logits, back_project = ops.project(params["head"], states)
     loss, back_loss = ops.cross_entropy(logits, wanted - 1, reduction="sum")
 
     def backward(d_output=1.0):
-        d_head, d_states = back_project(back_loss(d_output / total))
+        d_head, d_states = back_project(back_loss(d_output / divisor))
         return back_states(d_states), d_head, None
 
-    return loss / total, backward
+    return loss / divisor, backward
 
 
 def dot_head(params: Tree, states: np.ndarray, table: np.ndarray, ops=plain) -> np.ndarray:

@@ -26,8 +26,9 @@ def embed(
 
     Parameters
     ----------
-    params : {"items": (V + 1, D), "positions": (max_len, D) or None, "context": {name: (kinds + 1,
-        D)}}, of which "context" may be missing
+    params : tree
+        "items" (V + 1, D), "positions" (max_len, D) or None, and, if anything else is known of
+        events, "context": a table (kinds + 1, D) for each name.
     ids : (B, L) of integers in 0..V
     context : name -> (B, L) of integers, 0 for nothing
     scale : float
@@ -50,8 +51,8 @@ def embed(
         positions, back_positions = positions_of(ids, params["positions"], count_from, ops)
         x = x + positions
     back_context = {}
-    for name, kinds in params.get("context", {}).items():
-        vectors, back_context[name] = ops.embedding(context[name], kinds)
+    for name, table in params.get("context", {}).items():
+        vectors, back_context[name] = ops.embedding(context[name], table)
         x = x + vectors
     noisy, back_dropout = ops.dropout(x, p=dropout_p, rng=rng)
     output = only_real(noisy, real)

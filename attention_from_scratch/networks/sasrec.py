@@ -35,7 +35,7 @@ def init_params(
 ) -> Tree:
     """Draw the parameters: {"items" (V + 1, D), "positions" (L, D), "blocks": [...], "norm"}.
 
-    The two tables are normal with standard deviation 0.02, for either norm. (The authors' code
+    The two tables are normal with standard deviation 0.02, whatever the norm. (The authors' code
     leaves them to TensorFlow's default, which for L=200, D=50 makes positions four times larger.)
     Attention has an output projection, or not; None: unless norm is "paper". The linear maps are
     those of `init_linear`, or, with init="small", of a `small` block.
@@ -96,13 +96,15 @@ def encode(
     output : (B, L, D)
     backward : d_output (B, L, D) -> grads
     """
-    stack = stack_of(params, ids)
-    noise = {"dropout_p": dropout_p, "rng": rng, "ops": ops}
+    stack = checked_stack(params, ids)
+    noise = {"dropout_p": dropout_p, "rng": rng}
     causal = causal_settings(ids, n_heads=n_heads, norm=norm, mask_padding=mask_padding, ops=ops)
 
-    x, back_embed = embed(params, ids, scale=scale_of(params), count_from=count_from, **noise)
+    x, back_embed = embed(
+        params, ids, scale=scale_of(params), count_from=count_from, **noise, ops=ops
+    )
     output, back_encoder = transformer_encoder(
-        stack, x, **causal, **noise, attention_dropout_p=attention_dropout_p
+        stack, x, **causal, **noise, attention_dropout_p=attention_dropout_p, ops=ops
     )
 
     def backward(d_output):
@@ -112,7 +114,7 @@ def encode(
     return output, backward
 
 
-def stack_of(params: Tree, ids: np.ndarray) -> Tree:
+def checked_stack(params: Tree, ids: np.ndarray) -> Tree:
     """The blocks and the last norm; raise for ids that are longer than the table of positions."""
     n_positions = len(params["positions"])
     if ids.ndim != 2 or not 1 <= ids.shape[1] <= n_positions:
@@ -153,7 +155,7 @@ def catalogue_loss(params: Tree, ids, targets, *, total=None, ops=plain, **setti
     def backward(d_output=1.0):
         d_hidden, d_items = back_loss(d_output)
         grads = back_encode(d_hidden)
-        grads["items"][1:] += d_items
+        grads["items"][1:] += d_items  # an item is met twice, as event and as answer
         return grads
 
     return loss, backward
@@ -176,7 +178,7 @@ def sampled_loss(params: Tree, ids, targets, negatives, *, total=None, ops=plain
     backward : d_output () -> grads
     """
     hidden, back_encode = encode(params, ids, ops=ops, **settings)
-    states, wanted, total, back_states = at_targets(hidden, targets, total)  # (N, D), (N,)
+    states, wanted, divisor, back_states = at_targets(hidden, targets, total)  # (N, D), (N,)
     candidates = np.concatenate([wanted[:, None], negatives[targets != 0]], axis=1)  # (N, 1 + K)
     vectors, back_vectors = ops.embedding(candidates, params["items"])  # (N, 1 + K, D)
     query = states[:, None]  # (N, 1, D)
@@ -186,13 +188,13 @@ def sampled_loss(params: Tree, ids, targets, negatives, *, total=None, ops=plain
     loss, back_loss = ops.binary_cross_entropy_with_logits(logits, labels, reduction="sum")
 
     def backward(d_output=1.0):
-        d_logits, _ = back_loss(d_output / total)
+        d_logits, _ = back_loss(d_output / divisor)
         d_states = np.einsum("nk,nkd->nd", d_logits, vectors)
         grads = back_encode(back_states(d_states))
-        grads["items"] += back_vectors(d_logits[..., None] * query)
+        grads["items"] += back_vectors(d_logits[..., None] * query)  # likewise
         return grads
 
-    return loss / total, backward
+    return loss / divisor, backward
 
 
 def next_item_scores(
@@ -209,7 +211,7 @@ def next_item_scores(
 
     Nobody asks what is known after the other events, so the last block answers for the last alone.
     """
-    stack = stack_of(params, ids)
+    stack = checked_stack(params, ids)
     causal = causal_settings(ids, n_heads=n_heads, norm=norm, mask_padding=mask_padding, ops=ops)
     seen = ops.padding_mask(ids) if mask_padding else None
 
@@ -230,7 +232,7 @@ def attention_maps(
     ops=plain,
 ) -> np.ndarray:
     """Who attends to whom, in every block and head: (n_blocks, B, H, L, L)."""
-    stack = stack_of(params, ids)
+    stack = checked_stack(params, ids)
     causal = causal_settings(ids, n_heads=n_heads, norm=norm, mask_padding=mask_padding, ops=ops)
     x, _ = embed(params, ids, scale=scale_of(params), count_from=count_from, ops=ops)
     return np.array(attention_maps_of(stack["blocks"], x, ops=ops, **causal))

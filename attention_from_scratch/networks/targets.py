@@ -20,7 +20,7 @@ def at_targets(hidden: np.ndarray, targets: np.ndarray, total: int | None):
     -------
     states : (N, D)
     wanted : (N,) of integers from 1 on
-    total : int, at least 1
+    divisor : int, at least 1
     backward : d_states (N, D) -> d_hidden (B, L, D), 0 where there is no target
     """
     places = np.nonzero(targets)
@@ -31,8 +31,8 @@ def at_targets(hidden: np.ndarray, targets: np.ndarray, total: int | None):
         d_hidden[places] = d_states
         return d_hidden
 
-    total = max(n_targets if total is None else int(total), 1)
-    return hidden[places], targets[places], total, backward
+    divisor = max(n_targets if total is None else int(total), 1)
+    return hidden[places], targets[places], divisor, backward
 
 
 def catalogue_cross_entropy(hidden, table, targets, *, total=None, ops=plain):
@@ -58,11 +58,11 @@ def catalogue_cross_entropy(hidden, table, targets, *, total=None, ops=plain):
 
     Source: Press & Wolf, Using the Output Embedding to Improve Language Models (2017).
     """
-    states, wanted, total, back_states = at_targets(hidden, targets, total)
+    states, wanted, divisor, back_states = at_targets(hidden, targets, total)
     loss, back_loss = ops.linear_cross_entropy(states, table[1:].T, wanted - 1, reduction="sum")
 
     def backward(d_output=1.0):
-        d_states, d_weight = back_loss(d_output / total)
+        d_states, d_weight = back_loss(d_output / divisor)
         return back_states(d_states), d_weight.T
 
-    return loss / total, backward
+    return loss / divisor, backward

@@ -58,7 +58,7 @@ def attention_weights(
     Source: Vaswani et al., Attention Is All You Need (2017), eq. (1).
     """
     check_compared(query, key)
-    scale = 1 / math.sqrt(query.shape[-1]) if scale is None else float(scale)
+    scale = scale_for(query, scale)
 
     scores = scale * (query @ transpose(key))
     check_mask("mask", mask, scores.shape)
@@ -232,6 +232,11 @@ def multi_head_attention_weights(
         return {"query": d_query_params, "key": d_key_params}, d_query, d_key
 
     return weights, backward
+
+
+def scale_for(query: np.ndarray, scale: float | None) -> float:
+    """What scores are multiplied by: 1 / sqrt(D), unless it is given. Of fast attention as well."""
+    return 1 / math.sqrt(query.shape[-1]) if scale is None else float(scale)
 
 
 def split_heads(x: np.ndarray, n_heads: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Items a user has not chosen, for the binary cross-entropy."""
+"""Items a user has not chosen: for SASRec's binary cross-entropy, and for BPR's triples."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ import numpy as np
 def draw_negatives(
     histories: list[np.ndarray], length: int, n_negatives: int, n_items: int, rng
 ) -> np.ndarray:
-    """Draw items uniformly from those that do not occur in the user's history.
+    """Draw items for each position, uniformly from those not in the user's history: SASRec's.
 
     Any item is drawn, and drawn again where the user has seen it; for users whose history is longer
     than half of the catalogue, from a list of what they have not.
@@ -49,7 +49,7 @@ def draw_negatives(
 
 
 def draw_unseen(histories: Sequence[np.ndarray], users, n_items: int, rng) -> np.ndarray:
-    """Draw an item for each entry of `users`, uniformly from those not in that user's history.
+    """Draw an item for each entry of `users`, uniformly from those not in its history: BPR's.
 
     Of the unseen items, in the order of their ids, number r (from 0) has the id r + 1 + s where s
     is how many seen items stand before it. So one draw is enough, and none has to be repeated.
