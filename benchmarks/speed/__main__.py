@@ -7,37 +7,35 @@ gives the cleaner numbers.
 """
 
 import argparse
-import json
 import platform
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 
-from attention_from_scratch.files import replace_file
 from attention_from_scratch.plot import save
 from attention_from_scratch.training import available_cores
 from attention_from_scratch.training.memory import KEEP, keep_memory
 from benchmarks.common.folders import add_places, add_redraw, writable
 from benchmarks.common.machine import load_average
-from benchmarks.common.writing import as_json
-from benchmarks.speed import growth, ladder, profile, training_step
-from benchmarks.speed.epoch import Epoch
-from benchmarks.speed.layer import LSTM, Attention
-from benchmarks.speed.scoring import Scoring
+from benchmarks.common.writing import as_json, read_json, write_text
 
 RESULTS = Path(__file__).parents[1] / "results" / "speed"
 QUICK_RESULTS = Path("runs") / "speed-quick"
-QUESTIONS = {
-    "training_step": training_step,
-    "epoch": Epoch(),
-    "attention": Attention(),
-    "scoring": Scoring(),
-    "lstm": LSTM(),
-    "scaling": growth,
-    "ladder": ladder,
-    "profile": profile,
-}
+NAMES = (
+    "training_step",
+    "fit",
+    "gru4rec",
+    "epoch",
+    "attention",
+    "scoring",
+    "lstm",
+    "scaling",
+    "ladder",
+    "profile",
+)
+QUESTIONS = {name: import_module(f"benchmarks.speed.{name}.question") for name in NAMES}
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -45,14 +43,12 @@ def main(arguments: list[str] | None = None) -> None:
     options, parser = parse(arguments)
     out = options.out or (QUICK_RESULTS if options.quick else RESULTS)
     writable(parser, out)
-    QUESTIONS["scoring"].data = options.data / "ml-1m.txt"
-    QUESTIONS["epoch"].folder = options.data
     for name in QUESTIONS if options.name == "all" else [options.name]:
         path = out / f"{name}.json"
         if options.redraw and not path.is_file():
             parser.error(f"--out was {out}, but there is no {name}.json in it to redraw")
         if not options.redraw:
-            measure(name, path, parser, quick=options.quick)
+            measure(name, path, parser, options)
         print(redraw(name, path))
 
 
@@ -66,18 +62,18 @@ def parse(arguments: list[str] | None) -> tuple[argparse.Namespace, argparse.Arg
         "--data",
         type=Path,
         default=Path("../shared/data"),
-        help="the folder with ml-1m.txt and games.txt, for epoch and scoring (%(default)s)",
+        help="the folder with ml-1m.txt and games.txt, where they are read (%(default)s)",
     )
     add_places(parser, RESULTS, QUICK_RESULTS)
     add_redraw(parser)
     return parser.parse_args(arguments), parser
 
 
-def measure(name: str, path: Path, parser, *, quick: bool) -> None:
+def measure(name: str, path: Path, parser, options: argparse.Namespace) -> None:
     """Let the contenders take turns; write what was found."""
     before = load_average()
     try:
-        found = QUESTIONS[name].measure(quick)
+        found = QUESTIONS[name].measure(options.quick, options.data)
     except OSError as error:
         parser.error(f"--data was {error.filename}, but cannot be read ({error.strerror})")
     except ValueError as error:
@@ -86,8 +82,8 @@ def measure(name: str, path: Path, parser, *, quick: bool) -> None:
         print("stopped; nothing was written", file=sys.stderr)
         sys.exit(130)
     around = environment() | {"load_before": before, "load_after": load_average()}
-    text = as_json({"question": name, "quick": quick, "environment": around, **found})
-    replace_file(path, lambda part: part.write_text(text, encoding="utf-8"))
+    head = {"question": name, "quick": options.quick, "environment": around}
+    write_text(path, as_json(head | found))
 
 
 def environment() -> dict:
@@ -103,10 +99,10 @@ def environment() -> dict:
 
 def redraw(name: str, path: Path) -> str:
     """Table and figure of a question from its JSON; returns the Markdown."""
-    question, result = QUESTIONS[name], json.loads(path.read_text(encoding="utf-8"))
+    question, result = QUESTIONS[name], read_json(path)
     text = page(name, question, result)
     save(question.figure(result), path.with_suffix(".png"), dpi=120)
-    replace_file(path.with_suffix(".md"), lambda part: part.write_text(text, encoding="utf-8"))
+    write_text(path.with_suffix(".md"), text)
     return text
 
 

@@ -11,6 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
+from benchmarks.common.numbers import quartiles, ranged
+
 PAUSE = 0.05  # seconds: a library's threads may go on looking for work for a moment
 
 
@@ -79,12 +81,6 @@ def ask(process: subprocess.Popen, line: str | None) -> dict:
     return {"failed": errors[-1] if errors else f"exit status {process.returncode}"}
 
 
-def quartiles(values: Sequence[float]) -> tuple[float, float, float]:
-    """Median, first and third quartile."""
-    low, middle, high = np.quantile(np.asarray(values, float), [0.25, 0.5, 0.75])
-    return float(middle), float(low), float(high)
-
-
 def median(of: dict) -> float:
     """Of the seconds of a contender."""
     return quartiles(of["seconds"])[0]
@@ -92,14 +88,12 @@ def median(of: dict) -> float:
 
 def shown(of: dict) -> str:
     """Median and quartiles of the seconds: 0.150 (0.148 to 0.155)."""
-    middle, low, high = quartiles(of["seconds"])
-    return f"{middle:.3g} ({low:.3g} to {high:.3g})"
+    return ranged(of["seconds"])
 
 
 def ratio(ours: dict, theirs: dict) -> str:
     """Our time over theirs, round by round: median and quartiles."""
-    middle, low, high = quartiles(np.divide(ours["seconds"], theirs["seconds"]))
-    return f"{middle:.2f} ({low:.2f} to {high:.2f})"
+    return ranged(np.divide(ours["seconds"], theirs["seconds"]), ".2f")
 
 
 def fastest(found: Mapping[str, dict], names: Sequence[str]) -> str:

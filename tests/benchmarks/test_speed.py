@@ -6,15 +6,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from attention_from_scratch.models import SASRec, pipeline
 from benchmarks.speed import __main__ as speed
-from benchmarks.speed import contest, growth, ladder, parts, profile, rungs, training_step
+from benchmarks.speed import contest, showing
 from benchmarks.speed.contest import Contender, fastest, ratio, shown, take_turns
-from benchmarks.speed.epoch import Epoch
-from benchmarks.speed.layer import LSTM, Attention
-from benchmarks.speed.models import ours
-from benchmarks.speed.scoring import Scoring
+from benchmarks.speed.fit import contenders as fit
+from benchmarks.speed.gru4rec import contenders as gru4rec
+from benchmarks.speed.gru4rec import question as of_encoders
+from benchmarks.speed.ladder import contenders as rungs
+from benchmarks.speed.ladder import question as ladder
+from benchmarks.speed.profile import parts
+from benchmarks.speed.profile import question as profile
+from benchmarks.speed.scaling import question as growth
+from benchmarks.speed.training_step import question as training_step
+from benchmarks.speed.training_step.contenders import ours
 
-LAYERS = "benchmarks.speed.layers"
+ATTENTION = "benchmarks.speed.attention.contenders"
+LSTM = "benchmarks.speed.lstm.contenders"
 MEASURED = sorted(path.stem for path in speed.RESULTS.glob("*.json"))
 
 
@@ -25,7 +33,7 @@ def short_turns(monkeypatch):
 
 def test_every_contender_has_a_time_in_every_round_and_says_what_it_is():
     taking_part = {
-        "ours": Contender(LAYERS, "our_lstm", {"threads": 1}),
+        "ours": Contender(LSTM, "ours", {"threads": 1}),
         "absent": Contender("no_such_module", "run", {}),
     }
     found = take_turns(taking_part, 2, "turns")
@@ -37,7 +45,7 @@ def test_every_contender_has_a_time_in_every_round_and_says_what_it_is():
 
 
 def test_a_contender_that_stops_is_named():
-    process = Contender(LAYERS, "our_attention", {"length": 16, "threads": 0})
+    process = Contender(ATTENTION, "ours", {"length": 16, "threads": 0})
     found = take_turns({"nobody": process}, 1, "turns")
     assert "threads was 0" in found["nobody"]["failed"]
 
@@ -70,11 +78,11 @@ def test_the_table_of_a_step_holds_us_against_the_best_of_the_others():
 
 
 @pytest.mark.parametrize(
-    "question", [Attention(), LSTM(), Scoring(), Epoch(), training_step], ids=lambda q: q.TITLE
+    "asked", ["attention", "lstm", "scoring", "epoch", "training_step", "fit", "gru4rec"]
 )
-def test_a_page_and_a_figure_come_from_the_numbers_alone(question, tmp_path, monkeypatch):
-    name = {"Causal attention": "128", "LSTM": "lstm", "Scoring": "all users"}.get(
-        question.TITLE, "softmax"
+def test_a_page_and_a_figure_come_from_the_numbers_alone(asked, tmp_path, monkeypatch):
+    name = {"attention": "128", "lstm": "lstm", "scoring": "all users", "gru4rec": "gru"}.get(
+        asked, "softmax"
     )
     row = made_up(**{"ours": 1.0, "ours, plain op": 2.0, "ours, plain ops": 2.0, "PyTorch": 4.0})
     memory = {"fast": {"128": 2**20, "256": 2**21}, "plain": {"128": 2**22}}
@@ -93,7 +101,7 @@ def test_a_page_and_a_figure_come_from_the_numbers_alone(question, tmp_path, mon
     }
     path = tmp_path / "question.json"
     path.write_text(json.dumps(result))
-    monkeypatch.setitem(speed.QUESTIONS, "question", question)
+    monkeypatch.setitem(speed.QUESTIONS, "question", speed.QUESTIONS[asked])
     text = speed.redraw("question", path)
     assert "0.25 (0.25 to 0.25)" in text  # ours / PyTorch's
     assert path.with_suffix(".md").read_text("utf-8") == text
@@ -169,8 +177,8 @@ def test_a_step_of_fast_ops_is_the_step_of_the_plain_ones():
     settings = {"dropout": 0.0, "attention_dropout": 0.0, "threads": 2, "shard": 2}
     for loss in ("bce", "softmax"):
         after = []
-        for plain in (False, True):
-            step, _ = ours(loss=loss, plain=plain, shape=training_step.QUICK, **settings)
+        for which in ("fast", "plain"):
+            step, _ = ours(loss=loss, ops=which, shape=training_step.QUICK, **settings)
             for _ in range(3):
                 params = step()
             after.append(dict(tree_leaves(params)))
@@ -179,9 +187,89 @@ def test_a_step_of_fast_ops_is_the_step_of_the_plain_ones():
                 np.testing.assert_allclose(leaf, after[1][name], atol=2e-5)
 
 
+@pytest.fixture
+def events(tmp_path):
+    """A file of 70 users with 12 events each, among 30 items."""
+    path, rng = tmp_path / "ml-1m.txt", np.random.default_rng(0)
+    rows = rng.integers(1, 31, (70, 12))
+    path.write_text("".join(f"{user} {item}\n" for user, row in enumerate(rows, 1) for item in row))
+    return str(path)
+
+
+@pytest.mark.parametrize("encoder", of_encoders.ENCODERS)
+def test_a_step_of_every_encoder_is_taken_on_the_ops_that_are_named(encoder, events, monkeypatch):
+    taken = []
+    loss_of = gru4rec.model_of
+
+    def noted(*arguments):
+        taken.append(arguments)
+        return loss_of(*arguments)
+
+    monkeypatch.setattr(gru4rec, "model_of", noted)
+    for which in ("fast", "plain"):
+        step, about = gru4rec.ours(data=events, encoder=encoder, ops=which, threads=1)
+        before = step()["items"]["ids"].copy()
+        assert not np.array_equal(before, step()["items"]["ids"])
+        assert "1 threads" in about
+    assert taken == [(encoder, 30, "fast"), (encoder, 30, "plain")]
+
+
+def test_gru4rec_is_measured_at_the_size_of_the_table_of_the_baselines():
+    assert gru4rec.SHAPE == {"max_len": 100, "dim": 64, "dropout": 0.2}
+    assert (gru4rec.BATCH, gru4rec.LR) == (64, 3e-3)
+    model = gru4rec.model_of("gru", 30, "fast")
+    expected = pipeline.gru4rec(30, **gru4rec.SHAPE, ops="fast")
+    assert model.settings == expected.settings
+
+
+def test_the_table_of_encoders_holds_fast_against_plain():
+    rows = {name: made_up(**{"ours": 1.0, "ours, plain ops": 4.0}) for name in ("rnn", "gru")}
+    rows["gru"] |= made_up(**{"PyTorch": 2.0, "PyTorch, one thread": 3.0})
+    text = of_encoders.tables({"shape": gru4rec.SHAPE, "rows": rows})
+    assert "| GRU4Rec | 1 (0.95 to 1.05) | PyTorch | 2 (1.9 to 2.1) | 0.50 (0.50 to 0.50) |" in text
+    assert "| rnn | 1 (0.95 to 1.05) | 4 (3.8 to 4.2) | 0.25 (0.25 to 0.25) |" in text
+
+
+@pytest.mark.parametrize("loss", ["bce", "softmax"])
+def test_a_step_of_fit_is_taken_when_it_is_asked_for_and_only_then(loss):
+    run, _ = fit.ours(loss=loss, shape=training_step.QUICK)
+    gate, training = run.func.__self__, run.args[0]
+    for _ in range(3):
+        run()
+        assert not gate.ready.acquire(timeout=0.1)  # no step more than those
+    training.kill()
+    training.join()
+    with pytest.raises(ChildProcessError, match="ended"):
+        run()
+
+
+def test_fit_is_told_the_epochs_and_the_loss_and_nothing_else(monkeypatch):
+    told = []
+    monkeypatch.setattr(
+        SASRec, "fit", lambda model, histories, **named: told.append((model, named))
+    )
+    for loss in ("bce", "softmax"):
+        fit.train(None, loss, training_step.SHAPE)
+    settings = [model.settings for model, _ in told]
+    sizes = {"n_items": 3416, "max_len": 200}
+    assert settings == [SASRec.Settings(**sizes, loss="bce"), SASRec.Settings(**sizes)]
+    assert [named for _, named in told] == [{"epochs": fit.EPOCHS}] * 2
+    for name, size in (("dim", "dim"), ("n_blocks", "n_blocks"), ("n_heads", "n_heads")):
+        assert getattr(settings[1], name) == training_step.SHAPE[size]  # else the peers do less
+    assert settings[1].dropout == 0.2
+
+
+def test_peers_are_all_but_ours():
+    assert showing.peers(dict.fromkeys(("ours", "ours, threads", "PyTorch", "JAX"))) == [
+        "PyTorch",
+        "JAX",
+    ]
+
+
 def test_a_mistake_at_the_shell_is_one_line(tmp_path, capsys):
     out = ["--out", str(tmp_path)]
-    no_data = [[name, "--data", str(tmp_path / "none"), *out] for name in ("scoring", "epoch")]
+    read = ("scoring", "epoch", "gru4rec")
+    no_data = [[name, "--data", str(tmp_path / "none"), *out] for name in read]
     for arguments in (["lstm", "--redraw", *out], ["no-such-question"], *no_data):
         with pytest.raises(SystemExit) as stopped:
             speed.main(arguments)

@@ -1,9 +1,11 @@
 """What each step from the loop to the threads gains."""
 
+from pathlib import Path
+
 from attention_from_scratch.plot.figure import new_figure
 from attention_from_scratch.training import available_cores
 from benchmarks.common.drawing import finish
-from benchmarks.common.writing import markdown
+from benchmarks.common.writing import in_words, markdown
 from benchmarks.speed.contest import Contender, median, ratio, shown, take_turns
 
 TITLE = "From the loop to the threads"
@@ -20,11 +22,11 @@ SHAPE = {
 ROUNDS = {False: 5, True: 1}
 
 
-def measure(quick: bool) -> dict:
-    """Seconds of every rung."""
+def measure(quick: bool, data: Path) -> dict:
+    """Seconds of every rung; no data is read."""
     settings = SHAPE[quick] | {"threads": available_cores()}
     taking_part = {
-        name: Contender("benchmarks.speed.rungs", "rung", settings | {"name": name})
+        name: Contender("benchmarks.speed.ladder.contenders", "rung", settings | {"name": name})
         for name in RUNGS
     }
     rows = {"attention": take_turns(taking_part, ROUNDS[quick], "ladder")}
@@ -38,12 +40,11 @@ def tables(result: dict) -> str:
         gain = "" if before is None else ratio(found[before], found[name])
         rows.append([f"{name}: {about}", shown(found[name]), gain])
         before = name
-    shape = ", ".join(f"{name} {size}" for name, size in result["shape"].items())
     whole = median(found["loop"]) / median(found["threads"])
     return (
-        f"Causal attention, one head, forward and backward, float32, {shape}. Seconds: median "
-        "(quartiles) over the rounds; the gain is taken round by round. From the first to the last "
-        f"{whole:,.0f} times.\n\n"
+        "Causal attention, one head, forward and backward, float32, "
+        f"{in_words(result['shape'])}. Seconds: median (quartiles) over the rounds; the gain is "
+        f"taken round by round. From the first to the last {whole:,.0f} times.\n\n"
         + markdown(["", "seconds", "times as fast as the one before"], rows)
     )
 

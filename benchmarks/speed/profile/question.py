@@ -1,16 +1,18 @@
 """Where the time of a step goes, against the floor: its matrix products alone."""
 
+from pathlib import Path
+
 import numpy as np
 from tqdm import tqdm
 
 from attention_from_scratch.plot.figure import new_figure
 from attention_from_scratch.training import shard_pool
 from benchmarks.common.drawing import finish
-from benchmarks.common.writing import markdown
+from benchmarks.common.writing import in_words, markdown
 from benchmarks.speed.contest import median
-from benchmarks.speed.models import SHAPE
-from benchmarks.speed.parts import products, profiled_step
-from benchmarks.speed.training_step import QUICK
+from benchmarks.speed.profile.parts import products, profiled_step
+from benchmarks.speed.training_step.contenders import SHAPE
+from benchmarks.speed.training_step.question import QUICK
 
 TITLE = "Where the time of a step goes"
 ROUNDS = {False: 15, True: 1}
@@ -19,7 +21,7 @@ STEP, FLOOR = "step", "products alone"
 N_SHARDS = 4
 
 
-def measure(quick: bool) -> dict:
+def measure(quick: bool, data: Path) -> dict:
     """Seconds of every part of a step on one thread, and of its products, by turns."""
     shape, rows = QUICK if quick else SHAPE, {}
     for title, loss in LOSSES.items():
@@ -58,11 +60,11 @@ def split(found: dict) -> tuple[dict[str, float], dict[str, float]]:
 
 def tables(result: dict) -> str:
     """A table for each loss."""
-    shape = ", ".join(f"{name} {size}" for name, size in result["shape"].items())
     parts = [
-        f"{shape}; float32, dropout 0.2 also on the weights, the fast ops on one thread: what two "
-        "threads share. *Products alone* are the matrix products that a part cannot do without, on "
-        "arrays of the same shapes, nothing masked computed: the floor. Median milliseconds."
+        f"{in_words(result['shape'])}; float32, dropout 0.2 also on the weights, the fast ops on "
+        "one thread: what two threads share. *Products alone* are the matrix products that a part "
+        "cannot do without, on arrays of the same shapes, nothing masked computed: the floor. "
+        "Median milliseconds."
     ]
     for name, found in result["rows"].items():
         seconds, floor = split(found)

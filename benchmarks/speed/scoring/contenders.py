@@ -4,47 +4,38 @@ import time
 
 import numpy as np
 
-from attention_from_scratch.data import leave_one_out, read_interactions
 from attention_from_scratch.models import SASRec
 from attention_from_scratch.training import pad
+from benchmarks.speed.ours import histories_of, numpy_on
 
 SHAPE = {"max_len": 200, "dim": 50, "n_blocks": 2, "n_heads": 1}
 K = 10
 
 
-def histories_of(data: str, users: int | None):
-    """What each user has done before the test event; number of items."""
-    events = read_interactions(data)
-    return leave_one_out(events.histories).test_histories[:users], events.n_items
-
-
-def model_of(n_items: int, *, fast: bool) -> SASRec:
+def model_of(n_items: int, ops: str) -> SASRec:
     """A model with its first parameters: how good it is changes nothing in the time."""
-    model = SASRec(n_items, **SHAPE, fast=fast)
+    model = SASRec(n_items, **SHAPE, ops=ops)
     model.params = model.initial_params()
     return model
 
 
-def ours(*, data, users, threads, fast=True):
+def ours(*, data, users, threads, ops="fast"):
     """`recommend`."""
     histories, n_items = histories_of(data, users)
-    model = model_of(n_items, fast=fast)
-    return (
-        lambda: model.recommend(histories, k=K),
-        f"NumPy {np.__version__}, {threads} threads",
-    )
+    model = model_of(n_items, ops)
+    return lambda: model.recommend(histories, k=K), numpy_on(threads)
 
 
 def torch(*, data, users, threads, batch):
     """PyTorch: users sorted by length, so that a batch is as wide as it need be."""
     import torch
 
-    from benchmarks.speed import torch_peer
+    from benchmarks.speed.peers import torch_sasrec
 
     torch.set_num_threads(threads)
     histories, n_items = histories_of(data, users)
     sizes = [SHAPE[name] for name in ("max_len", "dim", "n_blocks", "n_heads")]
-    model = torch_peer.Model(n_items, *sizes).eval()
+    model = torch_sasrec.Model(n_items, *sizes).eval()
     seen = [torch.tensor(history) for history in histories]
 
     def run():
@@ -67,7 +58,7 @@ def torch(*, data, users, threads, batch):
 def one_by_one(settings: dict, calls: int) -> dict:
     """Seconds of a recommendation for one user."""
     histories, n_items = histories_of(settings["data"], settings["users"])
-    model = model_of(n_items, fast=True)
+    model = model_of(n_items, "fast")
     seconds = []
     for call in range(calls + 10):
         history = histories[call % len(histories)]

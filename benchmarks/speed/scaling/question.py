@@ -1,14 +1,16 @@
 """What a step of training costs as its sizes grow, one at a time, beside what the theory says."""
 
+from pathlib import Path
+
 import numpy as np
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from attention_from_scratch.plot.figure import new_figure
 from attention_from_scratch.training import available_cores
 from benchmarks.common.drawing import STYLES, draw_line, finish, log_axes
-from benchmarks.common.numbers import slope
-from benchmarks.common.writing import markdown
-from benchmarks.speed.contest import Contender, quartiles, shown, take_turns
+from benchmarks.common.numbers import quartiles, slope
+from benchmarks.common.writing import in_words, markdown
+from benchmarks.speed.contest import Contender, shown, take_turns
 
 TITLE = "How a step of training grows"
 ROUNDS = {False: 7, True: 1}
@@ -64,8 +66,8 @@ def multiplications(shape: dict, loss: str) -> float:
     return shape["batch"] * (shape["n_blocks"] * (maps + attention) + decoder)
 
 
-def measure(quick: bool) -> dict:
-    """Seconds at every size."""
+def measure(quick: bool, data: Path) -> dict:
+    """Seconds at every size; no data is read."""
     rows, base = {}, SMALL if quick else BASE
     for name, axis in AXES.items():
         sizes = axis["sizes"][:2] if quick else axis["sizes"]
@@ -83,10 +85,11 @@ def contender(name: str, size: int, loss: str, base: dict) -> Contender:
         "dropout": 0.2,
         "attention_dropout": 0.2,
         "threads": threads,
+        "ops": "fast",
         "shard": max(1, shape["batch"] // 4),
         "shape": shape,
     }
-    return Contender("benchmarks.speed.models", "ours", settings)
+    return Contender("benchmarks.speed.training_step.contenders", "ours", settings)
 
 
 def slopes(name: str, result: dict) -> tuple[float, float, float | None]:
@@ -116,12 +119,12 @@ def tables(result: dict) -> str:
             ]
         )
     header = ["what grows", "power, all sizes", "power, last two", "products, last two", "theory"]
-    base = ", ".join(f"{name} {size}" for name, size in result["base"].items())
     parts = [
-        f"A step of training with the fast ops, {base}, dropout 0.2, float32, full histories; one "
-        "of the sizes changes. Binary cross-entropy, but softmax where the catalogue grows. The "
-        "power is the slope on logarithmic axes: cost ~ size^power. *Products*: the power that the "
-        "count of multiplications in the matrix products has between the last two sizes.",
+        f"A step of training with the fast ops, {in_words(result['base'])}, dropout 0.2, float32, "
+        "full histories; one of the sizes changes. Binary cross-entropy, but softmax where the "
+        "catalogue grows. The power is the slope on logarithmic axes: cost ~ size^power. "
+        "*Products*: the power that the count of multiplications in the matrix products has "
+        "between the last two sizes.",
         markdown(header, rows),
     ]
     for name in AXES:

@@ -13,7 +13,8 @@ from attention_from_scratch.fast.blocks import block_size
 from attention_from_scratch.fast.losses import CHUNK
 from attention_from_scratch.networks import sasrec
 from attention_from_scratch.training import Adam
-from benchmarks.speed.models import BETAS, LR, cut, draw
+from benchmarks.speed.ours import BETAS, in_shards
+from benchmarks.speed.training_step.contenders import LR, draw
 
 PARTS = {
     "embedding": "embedding",
@@ -65,7 +66,8 @@ def profiled_step(loss: str, dropout: float, shape: dict, n_shards: int):
     sizes = {name: shape[name] for name in ("n_items", "dim", "n_blocks")}
     params = sasrec.init_params(np.random.default_rng(1), max_len=shape["length"], **sizes)
     arrays = draw(shape["n_items"], shape["length"], shape["batch"])
-    shards, optimizer = cut(arrays, shape["batch"] // n_shards), Adam(params, lr=LR, betas=BETAS)
+    shards = in_shards(arrays, shape["batch"] // n_shards)
+    optimizer = Adam(params, lr=LR, betas=BETAS)
     total = shape["batch"] * shape["length"]
 
     def step() -> dict[str, float]:

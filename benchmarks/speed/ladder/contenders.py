@@ -4,7 +4,7 @@ from functools import partial
 
 import numpy as np
 
-from benchmarks.speed.layers import drawn, pool_of
+from benchmarks.speed.ours import drawn, in_parts, pool_of
 
 
 def loop_forward(query, key, value):
@@ -67,7 +67,7 @@ def rung(*, name, batch, length, dim, threads):
         "threads": partial(with_ops, fast),
     }[name]
     n_parts = min(threads, batch) if name == "threads" else 1
-    parts = list(zip(*(np.array_split(array, n_parts) for array in arrays), strict=True))
+    parts = in_parts(arrays, n_parts)
 
     def run(stack=stack):
         return list(parallel(lambda part: one(*part), parts))

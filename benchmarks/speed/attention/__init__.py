@@ -1,0 +1,1 @@
+"""Causal attention alone, forward and backward, at every length."""

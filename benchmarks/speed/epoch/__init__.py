@@ -1,0 +1,1 @@
+"""An epoch of training on real histories."""

@@ -1,0 +1,1 @@
+"""The same attention as a loop, as matrices, in blocks, on threads."""

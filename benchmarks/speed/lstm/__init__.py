@@ -1,0 +1,1 @@
+"""An LSTM alone, forward and backward."""

@@ -1,0 +1,1 @@
+"""The models that we are held against, as somebody would write them who wants them fast."""

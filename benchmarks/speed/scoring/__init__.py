@@ -1,0 +1,1 @@
+"""All users ranked in the whole catalogue."""
