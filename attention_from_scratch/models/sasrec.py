@@ -95,7 +95,7 @@ class SASRec(TrainedRecommender):
     def loss(self, params, shard, *, rng, total):
         """Loss of a shard of a batch, as `train` wants it."""
         noise = {"dropout_p": self.settings.dropout, "rng": rng}
-        settings = self.network_settings | noise | {"total": total}
+        settings = self.network_settings() | noise | {"total": total}
         if self.settings.loss == "cross_entropy":
             return sasrec.catalogue_loss(params, shard.ids, shard.targets, **settings)
         length, n_negatives = shard.ids.shape[1], self.settings.n_negatives
@@ -104,7 +104,6 @@ class SASRec(TrainedRecommender):
             sasrec.sampled_loss, params, shard.ids, shard.targets, negatives, **settings
         )
 
-    @property
     def network_settings(self) -> dict:
         """What the functions of the network need beside the parameters."""
         names = ("n_heads", "norm", "mask_padding", "count_from")
@@ -112,7 +111,7 @@ class SASRec(TrainedRecommender):
 
     def batch_scores(self, params, item_counts, ids, context) -> np.ndarray:
         """Score of every item after the last event: (B, L) -> (B, V + 1)."""
-        return sasrec.next_item_scores(params, ids, **self.network_settings)
+        return sasrec.next_item_scores(params, ids, **self.network_settings())
 
     def attention_weights(self, history) -> np.ndarray:
         """Who attends to whom in one history: (n_blocks, n_heads, L, L), rows sum to 1.
@@ -126,7 +125,7 @@ class SASRec(TrainedRecommender):
         if not history.size:
             raise ValueError("history is empty, but attention needs at least one event")
         weights = sasrec.attention_maps(
-            self.params, self.padded([history]), **self.network_settings
+            self.params, self.padded([history]), **self.network_settings()
         )
         length = min(len(history), self.max_len)
         return weights[:, 0, :, -length:, -length:]

@@ -8,9 +8,8 @@ import math
 
 import numpy as np
 
+from attention_from_scratch.networks.transformer import EPS
 from attention_from_scratch.ops import causal_mask, local_mask, padding_mask
-
-EPS = 1e-8
 
 
 def pipeline_calls(calls: dict, constant, transpose) -> dict:

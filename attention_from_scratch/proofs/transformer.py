@@ -9,6 +9,7 @@ import math
 
 import numpy as np
 
+from attention_from_scratch.networks.transformer import EPS
 from attention_from_scratch.ops import causal_mask, padding_mask
 
 
@@ -81,7 +82,7 @@ def transformer_calls(calls: dict, constant, transpose) -> dict:
         real = (np.asarray(ids)[..., None] != 0) | (not mask_padding)
         mask = causal_mask(ids.shape[1])
         mask = constant(mask & padding_mask(np.asarray(ids)) if mask_padding else mask, None)
-        settings = {"real": real, "norm": norm, "n_heads": n_heads, "mask": mask, "eps": 1e-8}
+        settings = {"real": real, "norm": norm, "n_heads": n_heads, "mask": mask, "eps": EPS}
         x = embed(params, ids, math.sqrt(params["items"].shape[-1]))
         return transformer_encoder(params, x, **settings)
 

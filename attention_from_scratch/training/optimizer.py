@@ -9,6 +9,7 @@ import numpy as np
 from attention_from_scratch.arguments import check_positive
 from attention_from_scratch.rows import Rows
 from attention_from_scratch.training.divergence import SILENT
+from attention_from_scratch.training.pieces import in_pieces
 from attention_from_scratch.tree import Tree, leaves, tree_map
 
 # Share of the training that is over -> what lr is multiplied by.
@@ -17,7 +18,6 @@ SCHEDULES = {
     "cosine": lambda over: (1 + math.cos(math.pi * over)) / 2,
 }
 """Cosine: Loshchilov & Hutter, SGDR (ICLR 2017), equation 5, without restarts."""
-PIECE = 2**17  # numbers that a step takes at a time
 
 
 class Adam:
@@ -60,37 +60,16 @@ class Adam:
     def update(self, params: Tree, grads: Tree, parallel: Callable = map) -> None:
         """Take one step. Writes into the arrays of `params`: it owns the model while it trains.
 
-        Every number moves by itself, so the work is cut into parts that fit into the cache: some
-        rows of a large array, or several small arrays as one. `parallel`, the map of `shard_pool`,
-        runs them side by side. Where a gradient is `Rows`, the moments move every row of the
-        parameter all the same; only the rows that are there add a gradient to them.
+        Where a gradient is `Rows`, the moments move every row of the parameter all the same; only
+        the rows that are there add a gradient to them. `parallel` is the map of `shard_pool`.
         """
         self.step_count += 1
         beta1, beta2 = self.betas
         step = self.lr / (1 - beta1**self.step_count)
         correction = (1 - beta2**self.step_count) ** 0.5
-        pieces = []  # of arrays: (param, gradient, mean, square)
-
-        def cut(param, *others):
-            if others[0].shape != param.shape:
-                raise ValueError(
-                    f"a gradient has shape {others[0].shape}, its parameter {param.shape}"
-                )
-            arrays = param, *others
-            if param.size <= PIECE:
-                pieces.append(arrays)
-                return
-            n_rows = max(1, PIECE * len(param) // param.size)
-            for start in range(0, len(param), n_rows):
-                pieces.append([array[start : start + n_rows] for array in arrays])
 
         @np.errstate(**SILENT)
-        def take_step(part):
-            for param, *_ in part:  # before `as_one`: ndim tells a matrix from a bias
-                if self.weight_decay and param.ndim > 1:
-                    param -= self.lr * self.weight_decay * param
-            params, grads, means, squares = zip(*part, strict=True)
-            param, grad, mean, square = map(as_one, (params, grads, means, squares))
+        def move(grad, param, mean, square):
             if isinstance(grad, Rows):
                 mean *= beta1
                 square *= beta2
@@ -100,44 +79,16 @@ class Adam:
                 mean += (1 - beta1) * (grad - mean)
                 square += (1 - beta2) * (grad * grad - square)
             param -= step * mean / (np.sqrt(square) / correction + self.eps)
-            if len(part) > 1:
-                put_back(param, params)
-                put_back(mean, means)
-                put_back(square, squares)
 
-        tree_map(cut, params, grads, self.mean, self.square)
-        list(parallel(take_step, in_parts(pieces)))
+        tree_map(self.check_and_decay, params, grads)
+        in_pieces(move, grads, (params, self.mean, self.square), parallel)
 
-
-def as_one(arrays) -> np.ndarray:
-    """The array itself, if it is the only one; else a copy of all their numbers, in one row."""
-    if len(arrays) == 1:
-        return arrays[0]
-    return np.concatenate([array.reshape(-1) for array in arrays])
-
-
-def put_back(one: np.ndarray, arrays) -> None:
-    """Copy the numbers of one row back to the arrays they are of."""
-    start = 0
-    for array in arrays:
-        array[...] = one[start : start + array.size].reshape(array.shape)
-        start += array.size
-
-
-def in_parts(pieces: list) -> list[list]:
-    """Group pieces, in their order: neighbours of like dtypes, at most `PIECE` numbers a group.
-
-    A piece whose gradient is `Rows` is a group by itself.
-    """
-    parts, size, last = [], 0, None
-    for piece in pieces:
-        size, kinds = size + piece[0].size, [(type(array), array.dtype) for array in piece]
-        if size > PIECE or kinds != last or Rows in [kind for kind, _ in kinds]:
-            parts.append([])
-            last = kinds
-            size = piece[0].size
-        parts[-1].append(piece)
-    return parts
+    def check_and_decay(self, param: np.ndarray, grad: np.ndarray | Rows) -> None:
+        """Raise unless the gradient is that of the parameter; let a matrix decay."""
+        if grad.shape != param.shape:
+            raise ValueError(f"a gradient has shape {grad.shape}, its parameter {param.shape}")
+        if self.weight_decay and param.ndim > 1:
+            param -= self.lr * self.weight_decay * param
 
 
 def clip_gradients(grads: Tree, max_norm: float) -> tuple[Tree, float]:

@@ -10,8 +10,7 @@ from attention_from_scratch.rows import tree_sum
 from attention_from_scratch.training.divergence import SILENT
 from attention_from_scratch.training.optimizer import clip_gradients
 from attention_from_scratch.training.streams import stream
-
-FEW = 1024  # targets of a batch: with fewer, threads wait longer for one another than they compute
+from attention_from_scratch.training.threads import is_worth_threads
 
 
 def step_of_threads(loss, params, optimizer, parallel, clip, seed, shards, step):
@@ -33,7 +32,7 @@ def batch_gradients(loss, params, shards, parallel, seed, step):
         index, shard = numbered
         return shard_gradients(loss, params, shard, total, seed, step, index)
 
-    over = map if total < FEW else parallel
+    over = parallel if is_worth_threads(total) else map
     # The last shard is the longest: begun first, it is not what the others wait for at the end.
     found = list(over(run, reversed(list(enumerate(shards)))))
     values, grads = zip(*reversed(found), strict=True)

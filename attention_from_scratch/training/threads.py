@@ -11,12 +11,19 @@ from threadpoolctl import threadpool_limits
 from attention_from_scratch.arguments import check_integer
 from attention_from_scratch.training.memory import keep_memory
 
+ENOUGH = 1024  # targets of a batch
+
 
 def available_cores() -> int:
     """How many cores this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def is_worth_threads(n_targets: int) -> bool:
+    """Whether a batch has so many targets that threads do not wait more than they work."""
+    return n_targets >= ENOUGH
 
 
 @contextmanager

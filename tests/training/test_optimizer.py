@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from attention_from_scratch.rows import Rows
-from attention_from_scratch.training import Adam, clip_gradients, optimizer, shard_pool
+from attention_from_scratch.training import Adam, clip_gradients, optimizer, pieces, shard_pool
 from attention_from_scratch.tree import tree_leaves, tree_map
 
 
@@ -141,7 +141,7 @@ def test_a_step_in_pieces_and_side_by_side_is_the_step_in_one_piece(monkeypatch)
     turned = {"table": np.asfortranarray(params["table"])}
     grads = [{name: rng.normal(size=leaf.shape) for name, leaf in params.items()} for _ in "ab"]
     for piece, threads, start in ((2**17, 1, params), (16, 2, params), (16, 2, params | turned)):
-        monkeypatch.setattr(optimizer, "PIECE", piece)
+        monkeypatch.setattr(pieces, "PIECE", piece)
         trained = {name: leaf.copy("K") for name, leaf in start.items()}
         adam = Adam(trained, weight_decay=0.1)
         with shard_pool(threads) as parallel:
@@ -154,27 +154,9 @@ def test_a_step_in_pieces_and_side_by_side_is_the_step_in_one_piece(monkeypatch)
             assert (leaf != params[name]).all()
 
 
-@pytest.mark.parametrize("sizes", [[], [3], [0], [0, 3], [3, 0], [20, 1, 2, 20, 7, 7, 7], [1] * 40])
-def test_parts_hold_the_pieces_in_order_and_enough_of_them(sizes, monkeypatch):
-    monkeypatch.setattr(optimizer, "PIECE", 16)
-    parts = optimizer.in_parts([[np.zeros(size)] for size in sizes])
-    assert [piece[0].size for part in parts for piece in part] == sizes
-    total = [sum(piece[0].size for piece in part) for part in parts]
-    for part, size in zip(parts, total, strict=True):
-        assert size <= 16 or len(part) == 1
-    for part, size in zip(parts[1:], total, strict=False):
-        assert size + part[0][0].size > 16  # there was no room for the next one
-
-
-def test_arrays_of_different_dtypes_are_never_one():
-    of = {"f": np.zeros(2, np.float32), "d": np.zeros(2)}
-    pieces = [[of[dtype] for dtype in dtypes] for dtypes in ("ff", "ff", "fd", "dd", "ff")]
-    assert [len(part) for part in optimizer.in_parts(pieces)] == [2, 1, 1, 1]
-
-
 @pytest.mark.parametrize("piece", [2**17, 16])
 def test_a_step_with_rows_is_the_step_with_the_array_they_stand_for(piece, monkeypatch):
-    monkeypatch.setattr(optimizer, "PIECE", piece)
+    monkeypatch.setattr(pieces, "PIECE", piece)
     rng = np.random.default_rng(0)
     start = {"table": rng.normal(size=(50, 3)), "bias": rng.normal(size=7)}
     few, dense = (tree_map(np.copy, start) for _ in "ab")
