@@ -20,7 +20,6 @@ from attention_from_scratch.settings import Number, Whole, option
 from attention_from_scratch.training.negatives import draw_unseen
 from attention_from_scratch.tree import Tree
 
-N_SHARDS = 2  # in a batch; few, as the gradients of each are as large as the model
 DIGEST_BYTES = 16  # in the digest of a training history, by which its user is known again
 FOLD_IN_NEGATIVES = 30  # items not chosen that each event of a new user is held against
 
@@ -117,8 +116,13 @@ class BPR(TrainedRecommender):
         negatives = draw_unseen(sequences, users, self.n_items, rng)
         order = rng.permutation(len(users))
         for start in range(0, len(order), batch_size):
-            parts = np.array_split(order[start : start + batch_size], N_SHARDS)
+            parts = np.array_split(order[start : start + batch_size], self.shards["n_shards"])
             yield [Triples(users[p], positives[p], negatives[p]) for p in parts if len(p)]
+
+    @property
+    def shards(self) -> dict[str, int]:
+        """Few, for the gradients of each are as large as the model."""
+        return {"n_shards": 2}
 
     def loss(self, params, shard, *, rng, total):
         """Loss of a shard of a batch, as `train` wants it."""

@@ -190,7 +190,8 @@ class TrainedRecommender(Recommender):
         )
         if processes is None:  # who asks for threads gets threads
             n_events = check_integer("epochs", epochs, 1) * sum(map(len, histories))
-            processes = processes_that_help(n_events) if threads is None else 1
+            n_shards = self.shards["n_shards"]
+            processes = processes_that_help(n_events, n_shards) if threads is None else 1
         result = train(
             self.loss,
             params,

@@ -23,6 +23,7 @@ from contextlib import contextmanager
 from multiprocessing.connection import Connection
 
 from attention_from_scratch.arguments import check_integer
+from attention_from_scratch.training.forks.sharing import MAX_SHARDS
 
 AWAKE = 2e-3  # seconds that a process waits for another before it falls asleep
 ASLEEP = 5e-2  # seconds after which it wakes to see whether the others are still there
@@ -35,6 +36,10 @@ def check_processes(processes: int) -> int:
         raise ValueError(
             f"processes was {processes}, but must be 1 on {sys.platform} (they are forks, which "
             "only Linux can be trusted with)"
+        )
+    if processes > MAX_SHARDS:
+        raise ValueError(
+            f"processes was {processes}, but must be 1 to {MAX_SHARDS}: a batch has no more shards"
         )
     return processes
 

@@ -12,8 +12,8 @@ from attention_from_scratch import rows
 from attention_from_scratch.models import SASRec
 from attention_from_scratch.rows import Rows
 from attention_from_scratch.training import Adam, train
+from attention_from_scratch.training.forks import choice, sharing
 from attention_from_scratch.training.forks import crew as processes
-from attention_from_scratch.training.forks import sharing
 from attention_from_scratch.training.forks.crew import Member, check_processes, crew
 from attention_from_scratch.training.forks.layout import Layout
 from attention_from_scratch.training.forks.sharing import Common
@@ -211,6 +211,28 @@ def test_on_other_systems_there_can_be_only_one(monkeypatch):
     assert check_processes(1) == 1
     with pytest.raises(ValueError, match="processes was 2, but must be 1 on darwin"):
         check_processes(2)
+
+
+def test_there_can_be_no_more_than_a_batch_has_shards():
+    assert check_processes(8) == 8
+    with pytest.raises(
+        ValueError, match="processes was 9, but must be 1 to 8: a batch has no more"
+    ):
+        check_processes(9)
+
+
+def test_processes_are_chosen_where_they_help(monkeypatch):
+    monkeypatch.setattr(choice, "available_cores", lambda: 6)
+    monkeypatch.setattr(choice.threading, "active_count", lambda: 1)
+    monkeypatch.setattr("sys.platform", "linux")
+    assert choice.processes_that_help(choice.LONG, 8) == 6
+    assert choice.processes_that_help(choice.LONG, 4) == 4
+    assert choice.processes_that_help(choice.LONG - 1, 8) == 1
+    monkeypatch.setattr(choice.threading, "active_count", lambda: 2)  # a notebook, say
+    assert choice.processes_that_help(choice.LONG, 8) == 1
+    monkeypatch.setattr(choice.threading, "active_count", lambda: 1)
+    monkeypatch.setattr("sys.platform", "darwin")
+    assert choice.processes_that_help(choice.LONG, 8) == 1
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7])
