@@ -216,7 +216,7 @@ def test_on_other_systems_there_can_be_only_one(monkeypatch):
 def test_there_can_be_no_more_than_a_batch_has_shards():
     assert check_processes(8) == 8
     with pytest.raises(
-        ValueError, match="processes was 9, but must be 1 to 8: a batch has no more"
+        ValueError, match="processes was 9, but must be 1 to 8: a batch"
     ):
         check_processes(9)
 
