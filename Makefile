@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test proofs test-frameworks lint format notebooks clean
+.PHONY: demo test test-long test-all proofs test-frameworks lint format notebooks clean
 
 demo: .venv/installed
 	$(BIN)/attention-from-scratch demo
@@ -10,6 +10,12 @@ demo: .venv/installed
 # As many workers as cores; the ten slowest tests are shown at the end.
 test: .venv/installed-test
 	$(BIN)/python -m pytest --numprocesses auto --dist worksteal --durations 10
+
+# Those that take long, of which `make test` runs a sample.
+test-long: .venv/installed-test
+	$(BIN)/python -m pytest --numprocesses auto --dist worksteal -m long
+
+test-all: test test-long
 
 # What the tests do with samples, entry by entry: every op, and whole networks.
 proofs: .venv/installed

@@ -3,13 +3,12 @@
 import argparse
 import configparser
 import re
-import runpy
 import shlex
-import sys
 from unittest import mock
 
 from attention_from_scratch import cli
 from tests.docs.markdown import ROOT
+from tests.docs.running import run_as_main
 
 PYTHONS = {"python", "python3", "py"}
 OF_PYTHON = {"venv", "pytest"}  # modules whose options are not ours
@@ -68,15 +67,8 @@ def check_pip(arguments: list[str]) -> None:
 
 def check_module(command: str, words: list[str]) -> None:
     """Modules of ours read their options up to the point where they would begin."""
-    module = words[0]
-    if module in OF_PYTHON:
-        return
-
-    def start():
-        with mock.patch.object(sys, "argv", words):
-            runpy.run_module(module, run_name="__main__", alter_sys=True)
-
-    accept(command, start)
+    if words[0] not in OF_PYTHON:
+        accept(command, lambda: run_as_main(words))
 
 
 def accept(command: str, start) -> None:

@@ -13,6 +13,7 @@ import io
 import runpy
 import shlex
 import sys
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from unittest import mock
@@ -107,8 +108,14 @@ def run_command(command: str) -> str:
                 status = left.code or 0
         elif (program, arguments[0]) == ("python", "-m"):
             status = 0
-            with mock.patch.object(sys, "argv", arguments[1:]):
-                runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
+            run_as_main(arguments[1:])
         else:
             raise ValueError(f"a console block runs nothing but our own commands: {command}")
     return printed.getvalue() + (f"exit status {status}\n" if status else "")
+
+
+def run_as_main(words: list[str]) -> None:
+    """Run a module as `python -m` does, whether or not some test has imported it before."""
+    with mock.patch.object(sys, "argv", words), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".* found in sys.modules after import", RuntimeWarning)
+        runpy.run_module(words[0], run_name="__main__", alter_sys=True)

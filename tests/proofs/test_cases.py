@@ -12,23 +12,43 @@ from attention_from_scratch.tree import tree_leaves
 
 CASES = model_cases()
 NAMES = [f"{case.title}, {case.note}" for case in CASES]
+LOSSES = ("sasrec.catalogue_loss", "sasrec.sampled_loss")
+DIRECTIONS = {"pipeline.next_item_loss": 1} | dict.fromkeys(LOSSES, 2)
 PIPELINES = [case for case in CASES if case.title == "pipeline.next_item_loss"]
 every_case = pytest.mark.parametrize("index", range(len(CASES)), ids=NAMES)
 
 
 @cache
 def report_of(index):
-    """Entry by entry; of the pipelines, which are many, along a direction in each parameter."""
+    """Entry by entry; of losses, which are many or large, along directions in each parameter."""
     case = CASES[index]
-    return case.check(projections=1 if case.title == "pipeline.next_item_loss" else None)
+    return case.check(projections=DIRECTIONS.get(case.title))
+
+
+def assert_derivatives(report):
+    assert report.passed, report
+    assert report.error("complex step") <= 1e-12
+    assert report.error("central difference") <= 1e-7
 
 
 @every_case
 def test_every_gradient_is_the_derivative(index):
-    report = report_of(index)
-    assert report.passed, report
-    assert report.error("complex step") <= 1e-12
-    assert report.error("central difference") <= 1e-7
+    assert_derivatives(report_of(index))
+
+
+SAMPLE = ('sasrec.catalogue_loss, norm="pre"', 'sasrec.sampled_loss, norm="paper", dropout')
+
+
+@pytest.mark.parametrize(
+    "index",
+    [
+        pytest.param(index, marks=() if name in SAMPLE else pytest.mark.long, id=name)
+        for index, name in enumerate(NAMES)
+        if CASES[index].title in LOSSES
+    ],
+)
+def test_every_gradient_of_sasrec_is_the_derivative_entry_by_entry(index):
+    assert_derivatives(CASES[index].check())
 
 
 EXPECTED = {
@@ -49,7 +69,7 @@ def test_every_parameter_is_checked(index):
 
 def test_every_norm_and_both_losses_are_among_the_cases():
     titles = [f"{case.title} {case.note}" for case in CASES]
-    for loss in ("sasrec.catalogue_loss", "sasrec.sampled_loss"):
+    for loss in LOSSES:
         for norm in ("pre", "post", "paper"):
             assert f'{loss} norm="{norm}"' in titles
     for norm in ("pre", "post"):
