@@ -5,10 +5,14 @@ truth must be the same; what the trained model says may differ by what training 
 of it, and so may what it recommends after the first two.
 """
 
+import contextlib
+import io
 import re
+from unittest import mock
 
 import pytest
 
+from attention_from_scratch import plot
 from attention_from_scratch.commands.demo import demo
 from attention_from_scratch.data import Shop
 from tests.docs.comparing import Tolerance, alike
@@ -29,11 +33,11 @@ BLOCKS = [
 
 @pytest.fixture(scope="module")
 def printed(tmp_path_factory):
-    """The lines of the demo."""
-    import contextlib
-    import io
-
-    with contextlib.redirect_stdout(io.StringIO()) as text:
+    """The lines of the demo; its pictures are looked at in tests/commands."""
+    with (
+        mock.patch.object(plot, "save", lambda figure, path: path),
+        contextlib.redirect_stdout(io.StringIO()) as text,
+    ):
         demo(tmp_path_factory.mktemp("demo"), epochs=EPOCHS, progress=False)
     return text.getvalue().splitlines()
 
