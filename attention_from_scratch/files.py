@@ -12,7 +12,8 @@ FORMAT = 2  # of the files that are written here; a file that names no format ha
 def replace_file(path: str | Path, write: Callable[[Path], None]) -> None:
     """Let `write` fill a temporary file beside `path`, then put it in place in one move.
 
-    So a reader never meets half a file, and a failure leaves the old one in place.
+    So a reader never meets half a file, and a failure leaves the old one in place. A link leads to
+    the file that is replaced; what is no file at all, such as a pipe or /dev/null, is written to.
 
     Raises
     ------
@@ -20,6 +21,9 @@ def replace_file(path: str | Path, write: Callable[[Path], None]) -> None:
         Of whatever kind it was, but naming `path`, not the temporary file that nobody asked for.
     """
     path = Path(path)
+    if path.exists() and not path.is_file():
+        return write(path)
+    path = path.resolve() if path.is_symlink() else path
     temporary = path.with_name(f".{uuid4().hex}.part")
     try:
         write(temporary)

@@ -13,8 +13,10 @@ import math
 import textwrap
 from collections.abc import Callable
 from dataclasses import MISSING, asdict, dataclass, field, fields
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any
+
+import numpy as np
 
 from attention_from_scratch.arguments import (
     DTYPES,
@@ -95,7 +97,9 @@ class Flag:
     """A setting that is True or False."""
 
     def check(self, name: str, value) -> bool:
-        """The value as a bool; anything is taken as Python takes it."""
+        """The value as a bool; 0 and 1, also of NumPy, will do."""
+        if not isinstance(value, Integral | np.bool_) or value not in (0, 1):
+            raise ValueError(f"{name} was {value!r}, but must be True or False")
         return bool(value)
 
     def __str__(self):

@@ -79,7 +79,7 @@ def attention_in_blocks(
     scaled, key_t = scale * query, np.ascontiguousarray(transpose(key))
     alone = alone_with_a_key(mask, query, n_keys)
     if alone is not None:
-        scaled[alone] = 0
+        scaled[alone] *= 0  # what is no number stays none
     ones = np.ones((n_keys, 1), query.dtype)
     size = block_size(n_queries)
     groups = [range(g * size, n_queries, n_groups * size) for g in range(n_groups)]
@@ -115,7 +115,8 @@ def attention_in_blocks(
             right = np.concatenate([right, np.ones_like(right[..., :1, :])], axis=-2)
         if alone is not None:
             left = left.copy() if left is d_attended else left
-            left[alone] = means[alone] = 0
+            left[alone] *= 0
+            means[alone] *= 0
 
         def backward_group(starts):
             d_key, d_value = np.zeros(key.shape, key.dtype), np.zeros(value.shape, value.dtype)

@@ -49,3 +49,7 @@ def __getattr__(name):
     if name in OF_THE_ARTICLE:
         return getattr(importlib.import_module("attention_from_scratch.article"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted({*globals(), *__all__})

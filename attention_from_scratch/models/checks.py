@@ -109,3 +109,13 @@ def check_features(features: Mapping | None, n_items: int, dtype: str) -> dict[s
         missing[0] = True
         checked[name] = np.where(missing[:, None], 0, matrix)
     return checked
+
+
+def check_counts(counts: np.ndarray, n_items: int) -> np.ndarray:
+    """How often each item occurred, (V + 1,), as a file has it; raise unless it can be."""
+    if counts.shape != (n_items + 1,) or counts.dtype.kind not in "iu":
+        raise ValueError(
+            f"item_counts was {counts.dtype} of shape {counts.shape}, but must be integers of "
+            f"shape ({n_items + 1},)"
+        )
+    return counts

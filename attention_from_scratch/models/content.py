@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from attention_from_scratch.arguments import check_names
 from attention_from_scratch.models.checks import check_matrix
 from attention_from_scratch.models.counting import CountingRecommender, CountingSettings, weighted
 from attention_from_scratch.models.neighbours import FORGETS
@@ -51,6 +52,7 @@ class ContentBased(CountingRecommender):
 
     def __init__(self, n_items: int, features: Mapping[str, np.ndarray], *args, **settings):
         super().__init__(n_items, *args, **settings)
+        features = check_names("features", features, "matrices")
         if not features:
             raise ValueError("features is empty, but needs at least one matrix")
         self.given, self.known, self.features = dict(features), {}, {}

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from attention_from_scratch.arguments import check_histories
+from attention_from_scratch.models.checks import check_counts
 from attention_from_scratch.models.recommender import Histories, Recommender
 from attention_from_scratch.settings import Settings, Whole, option
 from attention_from_scratch.tree import Tree
@@ -113,10 +114,7 @@ class CountingRecommender(Recommender):
 
     def restore(self, tree: Tree, description: dict, path) -> None:
         """Take up what `state` gave; raise if it is of another number of items."""
-        counts = tree["item_counts"]
-        if counts.shape != (self.n_items + 1,):
-            raise ValueError(f"item_counts has shape {counts.shape}, not ({self.n_items + 1},)")
-        self.take_up(tree.get("model"), counts)
+        self.take_up(tree.get("model"), check_counts(tree["item_counts"], self.n_items))
 
 
 def weighted(history: np.ndarray, half_life: float | None) -> tuple[np.ndarray, np.ndarray]:

@@ -41,10 +41,10 @@ class Recommender:
 
     def __init_subclass__(cls):
         """Let the constructor and its documentation follow from the settings."""
-        if "Settings" in cls.__dict__:
+        if {"Settings", "__init__"} & set(cls.__dict__):
             cls.__signature__ = signature_of(cls.__init__, cls.Settings)
-            if cls.__doc__:
-                cls.__doc__ = f"{cls.__doc__.rstrip()}\n\n{documented(cls.Settings)}\n"
+        if "Settings" in cls.__dict__ and cls.__doc__:
+            cls.__doc__ = f"{cls.__doc__.rstrip()}\n\n{documented(cls.Settings)}\n"
 
     def scores(self, histories: Histories) -> np.ndarray:
         """Score of every item as the next event of each user; -inf in column 0."""
@@ -100,6 +100,8 @@ class Recommender:
 
     def save(self, path: str | Path) -> None:
         """Write the model to one .npz file: to a temporary file first, then renamed."""
+        if Path(path).suffix.lower() == ".safetensors":
+            raise ValueError(f"path was {path}, but only a SASRec can be saved as safetensors")
         tree, description = self.state()
         save_model(path, tree, {"model": self.KIND, "config": self.config} | description)
 

@@ -10,7 +10,7 @@ from attention_from_scratch import fast as fast_ops
 from attention_from_scratch import ops as plain_ops
 from attention_from_scratch.arguments import check_context, check_histories, check_integer
 from attention_from_scratch.evaluation import evaluate
-from attention_from_scratch.models.checks import check_validation, check_wanted
+from attention_from_scratch.models.checks import check_counts, check_validation, check_wanted
 from attention_from_scratch.models.recommender import Histories, Recommender
 from attention_from_scratch.rows import Rows, is_large
 from attention_from_scratch.settings import Choice, Dtype, Settings, Whole, option
@@ -284,7 +284,7 @@ class TrainedRecommender(Recommender):
     def restore(self, tree: Tree, description: dict, path) -> None:
         """Take up what `state` gave; raise if the parameters are not those of such a model."""
         self.history, self.best_epoch = description["history"], description["best_epoch"]
-        self.item_counts = tree["item_counts"]
+        self.item_counts = check_counts(tree["item_counts"], self.n_items)
         self.params = self.fitting(tree["model"], path)
 
     @classmethod
@@ -295,10 +295,13 @@ class TrainedRecommender(Recommender):
     def fitting(self, params: Tree, source) -> Tree:
         """The parameters, if they are those of such a model; or an error naming the source."""
         fresh = self.initial_params()
-        given = {name: leaf.shape for name, leaf in tree_leaves(params)}
+        given = dict(tree_leaves(params))
         for name, leaf in tree_leaves(fresh):
-            if given.pop(name, None) != leaf.shape:
+            found = given.pop(name, None)
+            if np.shape(found) != leaf.shape or found is None:
                 raise ValueError(f"{source} has no {name} of shape {leaf.shape}")
+            if found.dtype != leaf.dtype:
+                raise ValueError(f"{source} has {name} in {found.dtype}, but must be {leaf.dtype}")
         if given:
             raise ValueError(f"{source} has a {next(iter(given))}, which the model has not")
         # A part that is None (no output projection) leaves no array behind: it comes from `fresh`.

@@ -246,3 +246,13 @@ def test_blocks_are_about_as_large_and_cover_all_queries(n_queries):
     n_blocks = -(-n_queries // size)
     assert n_blocks == 0 or n_queries - (n_blocks - 1) * size > size - n_blocks
     assert n_queries <= least or size > least / 2
+
+
+def test_what_is_no_number_stays_none_where_a_query_sees_one_key():
+    rng = np.random.default_rng(0)
+    query, key, value = rng.standard_normal((3, 4, 2))
+    query[0] = np.nan
+    for op in (ops.scaled_dot_product_attention, fast.scaled_dot_product_attention):
+        output, _ = op(query, key, value, mask=ops.causal_mask(4))
+        assert np.isnan(output[0]).all()
+        assert np.isfinite(output[1:]).all()

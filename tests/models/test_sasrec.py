@@ -670,3 +670,21 @@ def test_ops_are_fast_unless_asked_otherwise_and_fast_is_another_word_for_them()
     assert SASRec(3, fast=False).settings.ops == SASRec(3, ops="plain").settings.ops == "plain"
     with pytest.raises(ValueError, match="fast was True, but ops was 'plain': say one of them"):
         SASRec(3, fast=True, ops="plain")
+
+
+def test_parameters_of_another_dtype_and_counts_of_another_catalogue_are_errors(model, tmp_path):
+    tree, description = model.state()
+    described = {"model": "sasrec", "config": model.config} | description
+    wrong = tree | {"model": tree["model"] | {"items": tree["model"]["items"].astype(np.float64)}}
+    save_model(tmp_path / "m.npz", wrong, described)
+    with pytest.raises(ValueError, match="has items in float64, but must be float32"):
+        SASRec.load(tmp_path / "m.npz")
+    save_model(tmp_path / "m.npz", tree | {"item_counts": np.zeros(3, int)}, described)
+    with pytest.raises(ValueError, match=r"item_counts was int64 of shape \(3,\), but must be"):
+        SASRec.load(tmp_path / "m.npz")
+
+
+def test_a_switch_is_true_or_false():
+    assert SASRec(3, mask_padding=np.bool_(False)).settings.mask_padding is False
+    with pytest.raises(ValueError, match="mask_padding was 'no', but must be True or False"):
+        SASRec(3, mask_padding="no")

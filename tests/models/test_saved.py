@@ -114,3 +114,10 @@ def test_what_is_no_model_is_refused(tmp_path):
         load(tmp_path / "empty.npz")
     with pytest.raises(FileNotFoundError):
         load(tmp_path / "none.npz")
+
+
+def test_only_a_sasrec_can_be_saved_as_safetensors(tmp_path):
+    model = MarkovChain(3).fit([[1, 2, 3]])
+    with pytest.raises(ValueError, match="only a SASRec can be saved as safetensors"):
+        model.save(tmp_path / "m.safetensors")
+    assert not list(tmp_path.iterdir())

@@ -1,5 +1,8 @@
 """What goes into the file comes out of it, or nothing is written at all."""
 
+import os
+import threading
+
 import numpy as np
 import pytest
 
@@ -130,3 +133,19 @@ def test_a_folder_that_is_not_there_is_an_error_and_not_made(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no/file'$"):
         replace_file(tmp_path / "no" / "file", lambda temporary: temporary.write_text("x"))
     assert not list(tmp_path.iterdir())
+
+
+def test_replace_file_writes_to_what_is_no_file_and_through_a_link(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    reader = threading.Thread(target=lambda: read.append((tmp_path / "pipe").read_text()))
+    read = []
+    reader.start()
+    replace_file(tmp_path / "pipe", lambda path: path.write_text("said"))
+    reader.join(timeout=10)
+    assert read == ["said"]
+    assert not (tmp_path / "pipe").is_file()
+    (tmp_path / "file").write_text("old")
+    (tmp_path / "link").symlink_to(tmp_path / "file")
+    replace_file(tmp_path / "link", lambda path: path.write_text("new"))
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "file").read_text() == "new"

@@ -12,9 +12,9 @@ def processes_that_help(n_events: int, n_shards: int) -> int:
     """How many processes train soonest: one a core, or 1 where threads are faster.
 
     Processes are faster on Linux, in a training that learns from `LONG` events or more; and of more
-    than a batch has shards, some would have nothing to do. The answer is 1 as well where the program
-    has other threads, as a notebook has: a fork does not take these along, and what they were just
-    doing stays undone in it. The result is the same on any number of processes, bit for bit.
+    than a batch has shards, some would have nothing to do. The answer is 1 as well where the
+    program has other threads, as a notebook has: a fork does not take these along, and what they
+    were just doing stays undone in it. The result is the same on any number, bit for bit.
     """
     forks = sys.platform.startswith("linux") and threading.active_count() == 1
     return min(available_cores(), n_shards) if forks and n_events >= LONG else 1

@@ -14,8 +14,10 @@ optimizer is divided as well: Rajbhandari et al., ZeRO, SC 2020.)
 """
 
 import multiprocessing
+import os
 import signal
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -27,6 +29,11 @@ from attention_from_scratch.training.forks.sharing import MAX_SHARDS
 
 AWAKE = 2e-3  # seconds that a process waits for another before it falls asleep
 ASLEEP = 5e-2  # seconds after which it wakes to see whether the others are still there
+
+# The signals that end a training; Windows has no SIGHUP.
+ENDING = [
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+]
 
 
 def check_processes(processes: int) -> int:
@@ -104,6 +111,26 @@ def heard(pipe: Connection) -> Exception:
 
 
 @contextmanager
+def signals_held_back() -> Iterator[None]:
+    """Let Ctrl-C, SIGTERM and SIGHUP wait until the block is over.
+
+    Python handles signals in the main thread, so there is nothing to do in another.
+    """
+    caught, before = [], {}
+    if threading.current_thread() is threading.main_thread():
+        for number in ENDING:
+            if signal.getsignal(number) not in (signal.SIG_IGN, None):
+                before[number] = signal.signal(number, lambda *given: caught.append(given))
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    for number, _ in caught:
+        os.kill(os.getpid(), number)
+
+
+@contextmanager
 def crew(size: int, work: Callable[[Member], None]) -> Iterator[Member]:
     """Be the first of `size` members; the others run `work`, each in a fork of this process.
 
@@ -117,7 +144,8 @@ def crew(size: int, work: Callable[[Member], None]) -> Iterator[Member]:
         for end in pipes:  # inherited: while a copy is open, nobody sees that the first is gone
             end.close()
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the first
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_DFL)
         try:
             work(Member(rank, arrivals, [pipe]))
         except FirstIsGone:
@@ -126,14 +154,16 @@ def crew(size: int, work: Callable[[Member], None]) -> Iterator[Member]:
             pipe.send(error)
 
     try:
-        for rank in range(1, size):
-            here, there = context.Pipe()
-            pipes.append(here)
-            processes.append(context.Process(target=run, args=(rank, there), daemon=True))
-            with warnings.catch_warnings():  # other threads may hold locks: none of them is taken
-                warnings.simplefilter("ignore", DeprecationWarning)
-                processes[-1].start()
-            there.close()
+        with signals_held_back():  # in the middle of a fork, Python would pass over them
+            for rank in range(1, size):
+                here, there = context.Pipe()
+                pipes.append(here)
+                process = context.Process(target=run, args=(rank, there), daemon=True)
+                with warnings.catch_warnings():  # other threads may hold locks: none is taken
+                    warnings.simplefilter("ignore", DeprecationWarning)
+                    process.start()
+                processes.append(process)
+                there.close()
         yield Member(0, arrivals, pipes)
     finally:
         for process in processes:

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import signal
 import time
 from types import SimpleNamespace
 
@@ -215,9 +216,7 @@ def test_on_other_systems_there_can_be_only_one(monkeypatch):
 
 def test_there_can_be_no_more_than_a_batch_has_shards():
     assert check_processes(8) == 8
-    with pytest.raises(
-        ValueError, match="processes was 9, but must be 1 to 8: a batch"
-    ):
+    with pytest.raises(ValueError, match="processes was 9, but must be 1 to 8: a batch"):
         check_processes(9)
 
 
@@ -280,3 +279,29 @@ def test_nobody_goes_on_before_the_slowest_has_come(awake, monkeypatch):
 
     with crew(3, work) as first:
         work(first)
+
+
+def test_ctrl_c_in_the_middle_of_the_forks_waits_until_they_are_there(monkeypatch):
+    """There, Python would print it as an exception ignored and go on."""
+    start, started = multiprocessing.context.ForkProcess.start, []
+
+    def interrupt_and_start(self):
+        os.kill(os.getpid(), signal.SIGINT)
+        start(self)
+        started.append(self)
+
+    monkeypatch.setattr(multiprocessing.context.ForkProcess, "start", interrupt_and_start)
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt), crew(3, lambda member: None):
+        pytest.fail("the interrupt came too late")
+    assert len(started) == 2
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_fork_that_fails_is_its_own_error(monkeypatch):
+    def failing(self):
+        raise OSError("no more processes")
+
+    monkeypatch.setattr(multiprocessing.context.ForkProcess, "start", failing)
+    with pytest.raises(OSError, match="no more processes"), crew(2, lambda member: None):
+        pass
