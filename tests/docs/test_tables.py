@@ -77,6 +77,7 @@ def test_numbers_stand_in_the_pages_that_the_row_names(page, table):
             assert re.search(rf"(?<![\d.]){re.escape(number)}(?!\d)", results), number
 
 
+@pytest.mark.long  # its sample: tests/verify/doctor/test_mutants.py
 @with_source(PRINTED)
 def test_what_a_command_prints_as_a_table_is_the_table(page, table):
     printed = run_command(table.source.removeprefix(PRINTED)).splitlines()

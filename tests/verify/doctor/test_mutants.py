@@ -11,6 +11,7 @@ from attention_from_scratch.verify import diagnose
 from attention_from_scratch.verify.doctor.mistakes import EXPLANATIONS, MISTAKES
 from benchmarks import doctor, mutants
 from benchmarks.mutants import catalogue, correct_ops, unknown_mutants
+from tests.docs.markdown import ROOT, cells
 
 MUTANTS = catalogue()
 
@@ -32,10 +33,12 @@ def test_at_least_95_percent_of_forty_and_more_mutants_are_named_and_none_wrongl
     assert verdicts["alone"] + verdicts["among others"] >= 0.95 * verdicts.total()
 
 
-def test_the_table_gives_a_rate_for_each_half(measured):
+def test_the_table_gives_a_rate_for_each_half_and_stands_on_the_page(measured):
     text = doctor.table(*measured)
     assert "| **first half** |" in text
     assert "% of the second half)" in text
+    page = (ROOT / "docs" / "doctor.md").read_text(encoding="utf-8").splitlines()
+    assert [cells(line) for line in text.splitlines() if cells(line) not in map(cells, page)] == []
 
 
 def test_every_op_and_every_mistake_is_in_the_catalogue():
