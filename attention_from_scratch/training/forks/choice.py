@@ -16,5 +16,13 @@ def processes_that_help(n_events: int, n_shards: int) -> int:
     program has other threads, as a notebook has: a fork does not take these along, and what they
     were just doing stays undone in it. The result is the same on any number, bit for bit.
     """
-    forks = sys.platform.startswith("linux") and threading.active_count() == 1
+    forks = sys.platform.startswith("linux") and not other_threads()
     return min(available_cores(), n_shards) if forks and n_events >= LONG else 1
+
+
+def other_threads() -> list[threading.Thread]:
+    """The threads of the program beside this one, but for that which watches over progress bars."""
+    from tqdm import TMonitor  # here, so that importing the package stays fast
+
+    here = threading.current_thread()
+    return [one for one in threading.enumerate() if one is not here and type(one) is not TMonitor]

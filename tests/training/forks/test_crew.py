@@ -1,13 +1,18 @@
 """Several processes take the steps of one: bit for bit the same, and none is left behind."""
 
+import io
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
+import threading
 import time
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from tqdm import TMonitor, tqdm
 
 from attention_from_scratch import rows
 from attention_from_scratch.models import SASRec
@@ -222,16 +227,49 @@ def test_there_can_be_no_more_than_a_batch_has_shards():
 
 def test_processes_are_chosen_where_they_help(monkeypatch):
     monkeypatch.setattr(choice, "available_cores", lambda: 6)
-    monkeypatch.setattr(choice.threading, "active_count", lambda: 1)
+    monkeypatch.setattr(choice, "other_threads", list)
     monkeypatch.setattr("sys.platform", "linux")
     assert choice.processes_that_help(choice.LONG, 8) == 6
     assert choice.processes_that_help(choice.LONG, 4) == 4
     assert choice.processes_that_help(choice.LONG - 1, 8) == 1
-    monkeypatch.setattr(choice.threading, "active_count", lambda: 2)  # a notebook, say
-    assert choice.processes_that_help(choice.LONG, 8) == 1
-    monkeypatch.setattr(choice.threading, "active_count", lambda: 1)
     monkeypatch.setattr("sys.platform", "darwin")
     assert choice.processes_that_help(choice.LONG, 8) == 1
+
+
+def test_they_are_not_where_the_program_has_threads_but_for_that_of_progress_bars(monkeypatch):
+    monkeypatch.setattr("sys.platform", "linux")
+    before = choice.other_threads()  # such as those of a worker of pytest
+    with tqdm(total=1, disable=False, file=io.StringIO()):
+        assert any(type(one) is TMonitor for one in threading.enumerate())
+        assert choice.other_threads() == before
+    over = threading.Event()
+    waiting = threading.Thread(target=over.wait)
+    waiting.start()
+    assert waiting in choice.other_threads()
+    assert choice.processes_that_help(choice.LONG, 8) == 1
+    over.set()
+    waiting.join()
+
+
+def test_a_long_fit_with_validation_is_of_processes_if_nobody_says_otherwise():
+    code = (
+        "import numpy as np\n"
+        "from attention_from_scratch import SASRec\n"
+        "from attention_from_scratch.models import trained\n"
+        "from attention_from_scratch.training.forks import choice\n"
+        "choice.LONG, choice.available_cores = 10, lambda: 2\n"
+        "train, asked = trained.train, []\n"
+        "def noted(*given, **settings):\n"
+        "    asked.append(settings['processes'])\n"
+        "    return train(*given, **settings)\n"
+        "trained.train = noted\n"
+        "model = SASRec(5, max_len=4, dim=4)\n"
+        "for _ in 'ab':\n"
+        "    model.fit([[1, 2, 3]] * 9, epochs=2, validation=np.full(9, 4))\n"
+        "print(asked)"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout == "[2, 2]\n"
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7])
