@@ -8,18 +8,13 @@ from nbclient import NotebookClient
 
 NOTEBOOKS = sorted(Path(__file__).parent.parent.glob("notebooks/*.ipynb"))
 ids = [path.stem for path in NOTEBOOKS]
-LONG = ("03-recommender", "04-the-articles-system")  # they train; the others are the sample
-TO_RUN = [
-    pytest.param(path, marks=pytest.mark.long if path.stem in LONG else (), id=path.stem)
-    for path in NOTEBOOKS
-]
 
 
 def outputs(notebook):
     return [output for cell in notebook.cells for output in cell.get("outputs", [])]
 
 
-@pytest.mark.parametrize("path", TO_RUN)
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=ids)
 def test_it_runs_from_a_clean_kernel(path, monkeypatch):
     monkeypatch.delenv("MOVIELENS", raising=False)
     notebook = nbformat.read(path, as_version=4)

@@ -51,9 +51,9 @@ def median_of(cell: str) -> str:
 def speed() -> list[Cells]:
     """Against PyTorch and JAX."""
     rows = []
-    for page in ("training_step", "epoch"):
+    for page in ("training_step", "fit", "gru4rec", "epoch"):
         for row in tables_of(f"speed/{page}.md")[0].rows:
-            contenders = medians(page, row[0])
+            contenders = medians(page, "gru" if page == "gru4rec" else row[0])
             ours, peer = (three_digits(contenders[who]) for who in ("ours", row[2]))
             rows.append((ours, f"{peer} ({row[2]})", row[4]))
     for length in (128, 1024, 2048, 4096, 8192):
