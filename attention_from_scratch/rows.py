@@ -75,9 +75,16 @@ def leaf_sum(*leaves: np.ndarray | Rows) -> np.ndarray | Rows:
     occurs = np.zeros(len(first), bool)
     for leaf in leaves:
         occurs[leaf.ids] = True
-    place = np.cumsum(occurs) - 1
     ids = np.flatnonzero(occurs)
+    place = places(ids, len(first))
     total = np.zeros((len(ids), *first.shape[1:]), first.dtype)
     for leaf in leaves:
         total[place[leaf.ids]] += leaf.rows
     return Rows(ids, total, len(first))
+
+
+def places(ids: np.ndarray, length: int) -> np.ndarray:
+    """At each id its place among `ids`, (length,); what stands at the others means nothing."""
+    place = np.empty(length, np.int64)
+    place[ids] = np.arange(len(ids))
+    return place

@@ -77,9 +77,10 @@ def attention_in_blocks(
     n_queries, n_keys = query.shape[-2], key.shape[-2]
     # BLAS is faster with keys as columns; a product with ones is a sum over keys.
     scaled, key_t = scale * query, np.ascontiguousarray(transpose(key))
-    alone = alone_with_a_key(mask, query, n_keys)
-    if alone is not None:
-        scaled[alone] *= 0  # what is no number stays none
+    # The weight of a key that is seen alone is 1 whatever its score. So that this is exact, and so
+    # is the score's gradient of 0, both are multiplied by 0 (what is not a number stays so).
+    alone = np.broadcast_to(mask.n_seen(n_queries, n_keys) == 1, query.shape[:-1])
+    scaled[alone] *= 0
     ones = np.ones((n_keys, 1), query.dtype)
     size = block_size(n_queries)
     groups = [range(g * size, n_queries, n_groups * size) for g in range(n_groups)]
@@ -113,10 +114,6 @@ def attention_in_blocks(
         if not dropout:  # a column of -mean, a row of ones: the product subtracts the mean
             left = np.concatenate([left, -means], axis=-1)
             right = np.concatenate([right, np.ones_like(right[..., :1, :])], axis=-2)
-        if alone is not None:
-            left = left.copy() if left is d_attended else left
-            left[alone] *= 0
-            means[alone] *= 0
 
         def backward_group(starts):
             d_key, d_value = np.zeros(key.shape, key.dtype), np.zeros(value.shape, value.dtype)
@@ -128,6 +125,7 @@ def attention_in_blocks(
                 d_scores *= attending
                 if dropout:
                     d_scores -= exponentials * means[..., rows, :]
+                d_scores[alone[..., rows]] *= 0
                 np.matmul(d_scores, key[..., keys, :], out=d_query[..., rows, :])
                 d_key[..., keys, :] += transpose(d_scores) @ scaled[..., rows, :]
             return d_key, d_value
@@ -184,16 +182,6 @@ def block_size(n_queries: int) -> int:
     least, most = BLOCKS
     n_blocks = max(1, math.ceil(n_queries / min(max(n_queries // 8, least), most)))
     return max(1, math.ceil(n_queries / n_blocks))
-
-
-def alone_with_a_key(mask: Mask, query: np.ndarray, n_keys: int) -> np.ndarray | None:
-    """Which queries see one key only: (..., L_query) of bool, or None if there are none.
-
-    The weight is 1 whatever the score. So that the score's gradient is exactly 0, as it is in the
-    plain op, and not what rounding leaves of a difference, the score is set to 0.
-    """
-    alone = mask.n_seen(query.shape[-2], n_keys) == 1
-    return np.broadcast_to(alone, query.shape[:-1]) if alone.any() else None
 
 
 def largest_of(scores: np.ndarray) -> np.ndarray:

@@ -1,5 +1,7 @@
 """Dropout from raw bytes."""
 
+import math
+
 import numpy as np
 
 from attention_from_scratch.ops.contract import Backward, check_d_output, check_floats, check_mask
@@ -41,7 +43,7 @@ class Dropout:
         """
         if self.keep is not None:
             return self.keep[where].astype(self.dtype, order="C")
-        size = int(np.prod(shape))
+        size = math.prod(shape)
         source = np.random.SFC64([self.seed, part])
         draws = source.random_raw(-(-size // 8)).view(np.uint8)[:size]
         return (draws.reshape(shape) >= self.least).astype(self.dtype)

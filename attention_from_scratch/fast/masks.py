@@ -5,7 +5,7 @@ from functools import lru_cache
 import numpy as np
 
 from attention_from_scratch.ops.attention import over_heads as plain_over_heads
-from attention_from_scratch.ops.contract import check_mask
+from attention_from_scratch.ops.contract import check_bools
 from attention_from_scratch.ops.masks import padding_mask as plain_padding_mask
 
 
@@ -39,14 +39,17 @@ class Mask:
         before: int | None = None,
         after: int | None = None,
     ):
-        check_mask("mask", seen, np.shape(seen))
+        if seen is not None:
+            check_bools("mask", seen)
         if length is None and (before, after) != (None, None):
             raise ValueError("length was None, but must be that of the band")
         if length == 1:  # a position always sees itself, however many this one is stretched to
             length, before, after = None, None, None
             seen = np.ones((1, 1), bool) if seen is None else seen & np.ones((1, 1), bool)
         self.seen, self.length, self.before, self.after = seen, length, before, after
-        self.shape = np.broadcast_shapes(() if length is None else (length, length), np.shape(seen))
+        self.shape = np.shape(seen)
+        if length is not None:
+            self.shape = np.broadcast_shapes((length, length), self.shape)
 
     @property
     def ndim(self) -> int:
@@ -96,7 +99,7 @@ class Mask:
 
     def over_keys(self, n_keys: int) -> "Mask":
         """With an answer for each key, (..., 1 or L_query, n_keys), where one was for all."""
-        if self.seen is None:
+        if self.seen is None or (self.seen.ndim >= 2 and self.seen.shape[-1] == n_keys):
             return self
         seen = np.atleast_2d(self.seen)
         return self.but(np.broadcast_to(seen, (*seen.shape[:-1], n_keys)))
@@ -117,13 +120,14 @@ class Mask:
         """Where queries start..stop-1 do not see all of these keys, and what they see there.
 
         Pairs of which of the keys, counted from the first of them, and of booleans that broadcast
-        to (..., stop - start, which); others may read them too.
+        to (..., stop - start, which); others may read them too. The edge of a band begins with the
+        last key that all see: so a first block is hidden whole, which is faster than some columns.
         """
         edges = []
         if self.before is not None and keys.start < stop - 1 - self.before:
             edges.append(slice(keys.start, min(stop - 1 - self.before, keys.stop)))
         if self.after is not None and keys.stop > start + self.after + 1:
-            edges.append(slice(max(keys.start, start + self.after + 1), keys.stop))
+            edges.append(slice(max(keys.start, start + self.after), keys.stop))
         around = self.before, self.after
         parts = [
             (edge, edge_of_band(stop - start, edge.start - start, edge.stop - start, around))
@@ -148,18 +152,17 @@ class Mask:
 
     def n_seen(self, n_queries: int, n_keys: int) -> np.ndarray:
         """How many keys each query may see: (..., n_queries)."""
+        before = n_queries if self.before is None else self.before  # as far as there is
+        after = n_keys if self.after is None else self.after
         at = np.arange(n_queries)
-        first = np.zeros_like(at) if self.before is None else np.maximum(0, at - self.before)
-        stop = np.full_like(at, n_keys)
-        if self.after is not None:
-            stop = np.minimum(n_keys, at + self.after + 1)
+        first, stop = np.maximum(0, at - before), np.minimum(n_keys, at + after + 1)
         if self.seen is None:
             return stop - first
         if self.length is None:
             return np.count_nonzero(self.seen, axis=-1)
         up_to = np.zeros((*self.seen.shape[:-1], n_keys + 1), int)
         np.cumsum(self.seen, axis=-1, out=up_to[..., 1:])
-        row = at if self.seen.shape[-2] > 1 else np.zeros_like(at)
+        row = at if self.seen.shape[-2] > 1 else 0
         return up_to[..., row, stop] - up_to[..., row, first]
 
 

@@ -12,7 +12,7 @@ from attention_from_scratch.arguments import check_context, check_histories, che
 from attention_from_scratch.evaluation import evaluate
 from attention_from_scratch.models.checks import check_counts, check_validation, check_wanted
 from attention_from_scratch.models.recommender import Histories, Recommender
-from attention_from_scratch.rows import Rows, is_large
+from attention_from_scratch.rows import Rows, is_large, places
 from attention_from_scratch.settings import Choice, Dtype, Settings, Whole, option
 from attention_from_scratch.training import Adam, pad, shard_pool, stream, train
 from attention_from_scratch.training.forks.choice import processes_that_help
@@ -342,7 +342,8 @@ class TrainedRecommender(Recommender):
         occurs[0] = True
         for some in ids:
             occurs[some] = True
-        these, number = np.flatnonzero(occurs), np.cumsum(occurs) - 1
+        these = np.flatnonzero(occurs)
+        number = places(these, len(items))
         params, ids = params | {"items": items[these]}, [number[some] for some in ids]
         value, back_loss = loss(params, *ids, total=total, **settings)
 

@@ -256,7 +256,7 @@ def transformer_encoder(params: Tree, x: np.ndarray, *, real, norm: str, ops=pla
     ----------
     params : {"blocks": [...], "norm"}
     x : (B, L, D)
-    real : bool, broadcasts to (B, L, 1)
+    real : bool (B, L, 1)
         Where there is an event.
     norm : "pre", "post" or "paper"
         Which of `BLOCKS`.
@@ -305,7 +305,7 @@ def last_state(
         x, _ = BLOCKS[norm](block_params, x, mask=mask, ops=ops, **settings)
         x = only_real(x, real)
     state, _ = BLOCKS[norm](last, x[:, -1:], memory=x, mask=last_mask, ops=ops, **settings)
-    state = only_real(state, np.broadcast_to(real, (*x.shape[:2], 1))[:, -1:])
+    state = only_real(state, real[:, -1:])
     output, _ = normalize(params["norm"], state, settings["eps"], ops)
     return output[:, 0]
 
@@ -337,18 +337,18 @@ def causal_settings(ids: np.ndarray, *, n_heads, norm="pre", mask_padding=True, 
     mask_padding : bool
         Hide padding from attention and keep its rows at 0.
     """
-    mask, real = ops.causal_mask(ids.shape[-1]), np.ones((*ids.shape, 1), bool)
-    if mask_padding:
-        mask, real = mask & ops.padding_mask(ids), (ids != 0)[..., None]
+    mask, real = ops.causal_mask(ids.shape[-1]), (ids != 0)[..., None] | (not mask_padding)
+    if not real.all():
+        mask = mask & ops.padding_mask(ids)
     return {"real": real, "norm": norm, "n_heads": n_heads, "mask": mask, "eps": EPS}
 
 
-def only_real(x: np.ndarray, real) -> np.ndarray:
+def only_real(x: np.ndarray, real: np.ndarray) -> np.ndarray:
     """x, and exactly 0 where there is no event; x itself where there are only events."""
-    if np.all(real):
+    if real.all():
         return x
     x = x.copy()
-    x[~np.broadcast_to(real, (*x.shape[:-1], 1))[..., 0]] = 0
+    x[~real[..., 0]] = 0
     return x
 
 

@@ -53,13 +53,18 @@ def check_ids(name: str, ids: np.ndarray, n_rows: int, holder: str) -> None:
         )
 
 
+def check_bools(name: str, array: np.ndarray) -> None:
+    """Raise unless `array` is an array of booleans."""
+    if getattr(array, "dtype", None) != np.dtype(bool):
+        kind = getattr(array, "dtype", type(array).__name__)
+        raise TypeError(f"{name} has dtype {kind}, but must be bool (True means: takes part)")
+
+
 def check_mask(name: str, mask: np.ndarray | None, shape: tuple[int, ...]) -> None:
     """Raise unless `mask` is None, or is boolean and broadcasts to `shape`."""
     if mask is None:
         return
-    if getattr(mask, "dtype", None) != np.dtype(bool):
-        kind = getattr(mask, "dtype", type(mask).__name__)
-        raise TypeError(f"{name} has dtype {kind}, but must be bool (True means: takes part)")
+    check_bools(name, mask)
     try:
         fits = np.broadcast_shapes(mask.shape, shape) == tuple(shape)
     except ValueError:
