@@ -10,6 +10,7 @@ from attention_from_scratch.fast.masks import Mask, as_mask, over_heads
 from attention_from_scratch.ops.attention import (
     check_attended,
     check_compared,
+    check_mask_of_heads,
     merge_heads,
     scale_for,
     split_heads,
@@ -73,6 +74,7 @@ def multi_head_attention(
     projected_query, back_query = project(params["query"], query)
     projected_key, back_key = project(params["key"], key)
     projected_value, back_value = project(params["value"], value)
+    check_mask_of_heads(mask, query, key)
 
     heads, back_attention = scaled_dot_product_attention(
         split_heads(projected_query, n_heads),

@@ -149,7 +149,8 @@ def multi_head_attention(
     Parameters
     ----------
     params : {"query", "key", "value", "output": {"weight": (D, D), "bias": (D,) or None}}
-        "output" may be None: then the heads are only laid side by side.
+        "output" may be None: then the heads are only laid side by side. Widths may differ: what
+        query and key are mapped to is one, what the value is mapped to is another.
     query : (..., L_query, D)
     key, value : (..., L_key, D)
         Self-attention passes the same array three times and adds up its three gradients.
@@ -172,6 +173,7 @@ def multi_head_attention(
     projected_query, back_query = project(params["query"], query)
     projected_key, back_key = project(params["key"], key)
     projected_value, back_value = project(params["value"], value)
+    check_mask_of_heads(mask, query, key)
 
     heads, back_attention = scaled_dot_product_attention(
         split_heads(projected_query, n_heads),
@@ -218,6 +220,7 @@ def multi_head_attention_weights(
     """
     projected_query, back_query = project(params["query"], query)
     projected_key, back_key = project(params["key"], key)
+    check_mask_of_heads(mask, query, key)
     weights, back_weights = attention_weights(
         split_heads(projected_query, n_heads),
         split_heads(projected_key, n_heads),
@@ -258,6 +261,15 @@ def over_heads(mask: np.ndarray | None) -> np.ndarray | None:
     if getattr(mask, "ndim", 0) <= 2:
         return mask
     return mask[..., None, :, :]
+
+
+def check_mask_of_heads(mask: np.ndarray | None, query: np.ndarray, key: np.ndarray) -> None:
+    """Raise unless `mask` fits queries and keys as they are given, before `over_heads`."""
+    check_matrix(query=query, key=key)
+    if mask is not None:
+        lead = np.broadcast_shapes(query.shape[:-2], key.shape[:-2])
+        shape = (*lead, query.shape[-2], key.shape[-2])
+        check_mask("mask", mask, shape, ": (..., L_query, L_key), without the head axis")
 
 
 def check_compared(query: np.ndarray, key: np.ndarray) -> None:

@@ -60,8 +60,13 @@ def check_bools(name: str, array: np.ndarray) -> None:
         raise TypeError(f"{name} has dtype {kind}, but must be bool (True means: takes part)")
 
 
-def check_mask(name: str, mask: np.ndarray | None, shape: tuple[int, ...]) -> None:
-    """Raise unless `mask` is None, or is boolean and broadcasts to `shape`."""
+def check_mask(
+    name: str, mask: np.ndarray | None, shape: tuple[int, ...], meaning: str = ""
+) -> None:
+    """Raise unless `mask` is None, or is boolean and broadcasts to `shape`.
+
+    `meaning` says in the error what the axes are, where that is not plain.
+    """
     if mask is None:
         return
     check_bools(name, mask)
@@ -70,7 +75,9 @@ def check_mask(name: str, mask: np.ndarray | None, shape: tuple[int, ...]) -> No
     except ValueError:
         fits = False
     if not fits:
-        raise ValueError(f"{name} has shape {mask.shape}, but must broadcast to {tuple(shape)}")
+        raise ValueError(
+            f"{name} has shape {mask.shape}, but must broadcast to {tuple(shape)}{meaning}"
+        )
 
 
 def check_width(name: str, array: np.ndarray, width: int, meaning: str) -> None:

@@ -1,6 +1,7 @@
 """Attention: the weighted mean as the paper writes it, its symmetries, its zeros, its gradients."""
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -47,14 +48,12 @@ def multi_head_loop(params, query, key, value, n_heads, mask=None, scale=None):
         )
 
     projected = project("query", query), project("key", key), project("value", value)
-    width = projected[0].shape[1] // n_heads
-    weights, merged = [], np.zeros((len(query), n_heads * width))
-    for h in range(n_heads):
-        columns = slice(h * width, (h + 1) * width)
-        head_weights, head = attention_loop(*(p[:, columns] for p in projected), mask, scale)
+    weights, heads = [], []
+    for of_head in zip(*(np.split(p, n_heads, axis=1) for p in projected), strict=True):
+        head_weights, head = attention_loop(*of_head, mask, scale)
         weights.append(head_weights)
-        merged[:, columns] = head
-    return np.array(weights), project("output", merged)
+        heads.append(head)
+    return np.array(weights), project("output", np.concatenate(heads, axis=1))
 
 
 # Leading axes of query, key and value, out of b and n: none, the same, or broadcast.
@@ -451,6 +450,61 @@ def test_a_mask_over_heads_that_is_not_boolean_is_named(ops, mask):
     params, x = draw_params(rng, 4), rng.standard_normal((2, 3, 4))
     with pytest.raises(TypeError, match=r"mask has dtype (float64|list), but must be bool"):
         ops.multi_head_attention(params, x, x, x, n_heads=2, mask=mask)
+
+
+@pytest.mark.parametrize("shape", [(2, 1, 3, 3), (2, 2, 3, 3), (1, 1, 3, 3), (3, 3, 3), (2, 4, 3)])
+def test_a_mask_that_does_not_fit_before_the_head_axis_is_named_as_it_was_given(ops, shape):
+    rng = np.random.default_rng(0)
+    params, x = draw_params(rng, 4), rng.standard_normal((2, 3, 4))
+    settings = {"n_heads": 2, "mask": np.ones(shape, bool)}
+    message = f"mask has shape {shape}, but must broadcast to (2, 3, 3): "
+    message = re.escape(message + "(..., L_query, L_key), without the head axis")
+    with pytest.raises(ValueError, match=message):
+        ops.multi_head_attention(params, x, x, x, **settings)
+    with pytest.raises(ValueError, match=message):
+        ops.multi_head_attention_weights(params, x, x, **settings)
+
+
+def test_a_mask_of_one_row_for_all_queries_or_users_needs_no_head_axis(ops, assert_same):
+    rng = np.random.default_rng(0)
+    params, x = draw_params(rng, 4), rng.standard_normal((2, 3, 4))
+    seen = np.array([True, False, True])
+    whole = np.broadcast_to(seen, (2, 3, 3))
+    expected, _ = ops.multi_head_attention(params, x, x, x, n_heads=2, mask=whole)
+    for mask in (seen, seen[None], seen[None, None], whole[:, :1], whole[:1]):
+        found, _ = ops.multi_head_attention(params, x, x, x, n_heads=2, mask=mask)
+        assert_same(found, expected)
+
+
+def test_query_and_key_without_a_position_axis_are_named(ops):
+    rng = np.random.default_rng(0)
+    params, x = draw_params(rng, 4), rng.standard_normal((3, 4))
+    with pytest.raises(
+        ValueError, match=r"query has shape \(4,\), but must be \(..., length, widt"
+    ):
+        ops.multi_head_attention(params, x[0], x, x, n_heads=2)
+    with pytest.raises(
+        ValueError, match=r"key has shape \(4,\), but must be \(..., length, width\)"
+    ):
+        ops.multi_head_attention(params, x, x[0], x[0], n_heads=2)
+
+
+def test_queries_keys_and_values_may_differ_in_width_before_and_after_their_maps(ops):
+    rng = np.random.default_rng(0)
+    shapes = {"query": (6, 4), "key": (5, 4), "value": (7, 8), "output": (8, 3)}
+    params = {
+        name: {"weight": rng.standard_normal(shape), "bias": rng.standard_normal(shape[1])}
+        for name, shape in shapes.items()
+    }
+    query, key, value = (rng.standard_normal(s) for s in ((2, 3, 6), (2, 5, 5), (2, 5, 7)))
+    output, _ = ops.multi_head_attention(params, query, key, value, n_heads=2)
+    expected = np.stack(
+        [
+            multi_head_loop(params, *sources, n_heads=2)[1]
+            for sources in zip(query, key, value, strict=True)
+        ]
+    )
+    np.testing.assert_allclose(output, expected, atol=1e-13)
 
 
 @pytest.mark.parametrize("n_heads", [0, -2, 3])
