@@ -59,8 +59,11 @@ def gru(
 ) -> tuple[np.ndarray, Backward]:
     """A gated recurrent unit with one product a step, of [x_t | h_{t-1} | 1] and all weights.
 
-    Parameters and returns are those of `ops.gru`.
+    Parameters and returns are those of `ops.gru`. With "candidate", where r acts before a product
+    of its own, it is the plain op.
     """
+    if "candidate" in params:
+        return plain.gru(params, x, initial, mask=mask, last=last)
     return through_time(GRU, params, x, initial, mask, last)
 
 
@@ -76,7 +79,7 @@ class Cell(NamedTuple):
 
 def through_time(cell, params, x, initial, mask, last):
     """Run a cell along a sequence; backpropagation through time."""
-    check_sequence(params, x, initial, mask, len(cell.places["input"]), cell.n_states)
+    check_sequence(params, x, initial, mask, {"hidden": len(cell.places["hidden"])}, cell.n_states)
     batch, length, width = x.shape
     mask = None if mask is None else np.broadcast_to(mask, (batch, length))
     size = len(params["hidden"]["weight"])

@@ -2,5 +2,5 @@
 
 Read in this order: transformer (the blocks), events and targets (what goes in, and what comes out),
 sasrec (like the paper's figure); then item_table, stages, decoders and pipeline (the article's
-family), and factorisation. What they start from stands in initial.
+family), factorisation, and bidirectional. What they start from stands in initial.
 """

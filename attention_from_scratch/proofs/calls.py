@@ -1,6 +1,7 @@
 """Our networks in the terms of a framework: its table of ops, and what is made of them."""
 
 from attention_from_scratch.proofs.pipeline import pipeline_calls
+from attention_from_scratch.proofs.recurrent import recurrent_calls
 from attention_from_scratch.proofs.transformer import transformer_calls
 
 
@@ -12,6 +13,6 @@ def calls_of(module) -> dict:
     module : one of `verify.frameworks`
     """
     calls = dict(module.CALLS)
-    for said in (transformer_calls, pipeline_calls):
+    for said in (transformer_calls, pipeline_calls, recurrent_calls):
         calls |= said(calls, module.constant, module.transpose)
     return calls

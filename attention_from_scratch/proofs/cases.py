@@ -6,9 +6,10 @@ from itertools import combinations, product
 import numpy as np
 
 from attention_from_scratch.networks import initial, pipeline, sasrec, transformer
+from attention_from_scratch.networks.bidirectional import bidirectional
 from attention_from_scratch.networks.decoders import STEPS
 from attention_from_scratch.networks.events import embed
-from attention_from_scratch.networks.stages import CHOICES, Stages
+from attention_from_scratch.networks.stages import CHOICES, RECURRENT, Stages
 from attention_from_scratch.ops import causal_mask, padding_mask
 from attention_from_scratch.tree import Tree, tree_map
 from attention_from_scratch.verify import Case
@@ -21,14 +22,14 @@ GENRES = np.cos(np.arange(24.0)).reshape(8, 3)  # features of 8 ids: any numbers
 
 
 def model_cases(seed: int = 0, dtype: str = "float64", *, dropout: bool = True) -> list[Case]:
-    """Cases of blocks and SASRec with every norm and loss, dropout if wanted; and of pipelines."""
+    """Cases of blocks and SASRec with every norm and loss, dropout if wanted; and of the others."""
     draw = Draw(seed, dtype)
     negatives, x = draw.rng.integers(1, 8, (*IDS.shape, 2)), draw.normal(3, 5, 4)
     cases = []
     for norm in transformer.BLOCKS:
         cases.append(block_case(draw, norm, x))
         cases += sasrec_cases(draw, norm, negatives, dropout)
-    return cases + transformer_cases(draw) + pipeline_cases(draw)
+    return cases + transformer_cases(draw) + pipeline_cases(draw) + bidirectional_cases(draw)
 
 
 def noisy(draw: Draw, params: Tree) -> Tree:
@@ -130,6 +131,21 @@ def pipeline_case(draw: Draw, stages: Stages) -> Case:
     # Many large models of one kind: two directions see all entries of a parameter at once.
     name, along = "pipeline.next_item_loss", 2
     return Case(pipeline.next_item_loss, inputs, settings, note, name, projections=along)
+
+
+def bidirectional_cases(draw: Draw) -> list[Case]:
+    """Cases of recurrent layers in both directions, padded."""
+    cases = []
+    for layer, last, note in (("lstm", False, "padding"), ("gru", True, "padding, last states")):
+        gates = 4 * RECURRENT[layer]
+        params = {
+            direction: {"input": draw.affine(4, gates), "hidden": draw.affine(4, gates)}
+            for direction in ("forward", "reverse")
+        }
+        settings = {"layer": layer, "mask": IDS != 0, "last": last}
+        inputs = (params, draw.normal(3, 5, 4))
+        cases.append(Case(bidirectional, inputs, settings, f"{layer}, {note}"))
+    return cases
 
 
 def every_pipeline() -> list[Stages]:

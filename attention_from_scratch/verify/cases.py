@@ -78,6 +78,8 @@ def op_cases(seed: int = 0, dtype: str = "float64") -> list[Case]:
         multi_head_cases,
         recurrent_cases,
         catalogue_cases,
+        uneven_head_cases,
+        reset_before_cases,
     )
     return [case for family in families for case in family(draw)]
 
@@ -256,4 +258,29 @@ def catalogue_cases(draw: Draw) -> list[Case]:
         case("no batch", x[0], targets[0]),
         case("sum", reduction="sum"),
         case("weighted", position_weights=draw.uniform(2, 3)),
+    ]
+
+
+def uneven_head_cases(draw: Draw) -> list[Case]:
+    """A case of heads whose queries, keys and values differ in width, before and after the maps."""
+    shapes = {"query": (6, 9), "key": (5, 9), "value": (7, 12), "output": (12, 8)}
+    params = {name: draw.affine(*shape) for name, shape in shapes.items()}
+    inputs = params, draw.normal(2, 4, 6), draw.normal(2, 5, 5), draw.normal(2, 5, 7)
+    return [Case(ops.multi_head_attention, inputs, {"n_heads": 3}, "widths that differ")]
+
+
+def reset_before_cases(draw: Draw) -> list[Case]:
+    """Cases of a gru whose reset gate acts before the product."""
+    mask = np.array([[False, True, True, False, True], [True] * 5])
+    params = {
+        "input": draw.affine(3, 12, scale=0.7),
+        "hidden": draw.affine(4, 8, scale=0.7),
+        "candidate": draw.affine(4, 4, scale=0.7),
+    }
+    bare = {name: {"weight": linear["weight"], "bias": None} for name, linear in params.items()}
+    x, initial = 0.7 * draw.normal(2, 5, 3), 0.7 * draw.normal(2, 4)
+    return [
+        Case(ops.gru, (params, x, initial), note="reset before"),
+        Case(ops.gru, (params, x), {"mask": mask}, "reset before, padding"),
+        Case(ops.gru, (bare, x), {"last": True}, "reset before, no bias, last state"),
     ]

@@ -8,16 +8,15 @@ from benchmarks.mutants.shelves import wrong
 
 
 def altered(cell, change, params, x, initial, options, n_gates, n_states):
-    """A layer of a cell whose (d_weight, d_bias, d_gates, d_state) go through `change`."""
+    """A layer of a cell whose (grads, d_gates, d_state) go through `change`."""
 
-    def wrong_cell(weight, bias, gates, state):
-        output, back = cell(weight, bias, gates, state)
+    def wrong_cell(params, gates, state):
+        output, back = cell(params, gates, state)
         return output, lambda d_output: change(*back(d_output))
 
     settings = {"mask": None, "last": False} | options
-    return recurrent.through_time(
-        wrong_cell, params, x, initial, **settings, n_gates=n_gates, n_states=n_states
-    )
+    sizes = {"n_gates": {"hidden": n_gates}, "n_states": n_states}
+    return recurrent.through_time(wrong_cell, params, x, initial, **settings, **sizes)
 
 
 def exchanged(array, order):
@@ -30,8 +29,8 @@ def exchanged(array, order):
 def rnn_of_single_steps(params, x, initial=None, **options):
     """Every step learns for itself: nothing goes back to the step before."""
 
-    def change(d_weight, d_bias, d_gates, d_state):
-        return d_weight, d_bias, d_gates, np.zeros_like(d_state)
+    def change(grads, d_gates, d_state):
+        return grads, d_gates, np.zeros_like(d_state)
 
     return altered(recurrent.rnn_cell, change, params, x, initial, options, 1, 1)
 
@@ -40,8 +39,8 @@ def rnn_of_single_steps(params, x, initial=None, **options):
 def lstm_of_single_steps(params, x, initial=None, **options):
     """Every step learns for itself: neither hidden state nor cell sends anything back."""
 
-    def change(d_weight, d_bias, d_gates, d_state):
-        return d_weight, d_bias, d_gates, 0 * d_state
+    def change(grads, d_gates, d_state):
+        return grads, d_gates, 0 * d_state
 
     return altered(recurrent.lstm_cell, change, params, x, initial, options, 4, 2)
 
@@ -50,9 +49,9 @@ def lstm_of_single_steps(params, x, initial=None, **options):
 def lstm_without_cell_path(params, x, initial=None, **options):
     """The cell's gradient stops at its step."""
 
-    def change(d_weight, d_bias, d_gates, d_state):
+    def change(grads, d_gates, d_state):
         d_hidden, d_cell = np.split(d_state, 2, axis=-1)
-        return d_weight, d_bias, d_gates, np.concatenate([d_hidden, 0 * d_cell], axis=-1)
+        return grads, d_gates, np.concatenate([d_hidden, 0 * d_cell], axis=-1)
 
     return altered(recurrent.lstm_cell, change, params, x, initial, options, 4, 2)
 
@@ -61,9 +60,9 @@ def lstm_without_cell_path(params, x, initial=None, **options):
 def lstm_without_gate_path(params, x, initial=None, **options):
     """What the gates send to the hidden state before is lost."""
 
-    def change(d_weight, d_bias, d_gates, d_state):
+    def change(grads, d_gates, d_state):
         d_hidden, d_cell = np.split(d_state, 2, axis=-1)
-        return d_weight, d_bias, d_gates, np.concatenate([0 * d_hidden, d_cell], axis=-1)
+        return grads, d_gates, np.concatenate([0 * d_hidden, d_cell], axis=-1)
 
     return altered(recurrent.lstm_cell, change, params, x, initial, options, 4, 2)
 
@@ -102,8 +101,8 @@ def gru_of_keras_gates(params, x, initial=None, **options):
 def gru_by_hand(params, x, initial, options, keep=True, reset=True):
     """A GRU written out by hand, which can leave out z on the way back, or r."""
 
-    def cell(weight, bias, gates, state):
-        products, back_linear = ops.linear(state, weight, bias)
+    def cell(params, gates, state):
+        products, back_hidden = ops.project(params["hidden"], state)
         (x_r, x_z, x_n), (h_r, h_z, h_n) = (np.split(a, 3, axis=-1) for a in (gates, products))
         r, back_r = ops.sigmoid(x_r + h_r)
         z, back_z = ops.sigmoid(x_z + h_z)
@@ -113,14 +112,15 @@ def gru_by_hand(params, x, initial, options, keep=True, reset=True):
             d_n = back_n(d_new * (1 - z))
             d_r, d_z = back_r(d_n * h_n), back_z(d_new * (state - n))
             d_products = np.concatenate([d_r, d_z, d_n * r if reset else d_n], axis=-1)
-            d_state, d_weight, d_bias = back_linear(d_products)
+            d_hidden, d_state = back_hidden(d_products)
             d_state = d_state + d_new * z if keep else d_state
-            return d_weight, d_bias, np.concatenate([d_r, d_z, d_n], axis=-1), d_state
+            return {"hidden": d_hidden}, np.concatenate([d_r, d_z, d_n], axis=-1), d_state
 
         return n + z * (state - n), backward
 
     settings = {"mask": None, "last": False} | options
-    return recurrent.through_time(cell, params, x, initial, **settings, n_gates=3, n_states=1)
+    sizes = {"n_gates": {"hidden": 3}, "n_states": 1}
+    return recurrent.through_time(cell, params, x, initial, **settings, **sizes)
 
 
 @wrong(ops.gru, "forget_path_cut", "second")
@@ -139,17 +139,18 @@ def gru_without_reset(params, x, initial=None, **options):
 def rnn_without_slope(params, x, initial=None, **options):
     """The tanh is taken for the identity."""
 
-    def cell(weight, bias, gates, state):
-        product, back_linear = ops.linear(state, weight, bias)
+    def cell(params, gates, state):
+        product, back_hidden = ops.project(params["hidden"], state)
 
         def backward(d_new):
-            d_state, d_weight, d_bias = back_linear(d_new)
-            return d_weight, d_bias, d_new, d_state
+            d_hidden, d_state = back_hidden(d_new)
+            return {"hidden": d_hidden}, d_new, d_state
 
         return np.tanh(gates + product), backward
 
     settings = {"mask": None, "last": False} | options
-    return recurrent.through_time(cell, params, x, initial, **settings, n_gates=1, n_states=1)
+    sizes = {"n_gates": {"hidden": 1}, "n_states": 1}
+    return recurrent.through_time(cell, params, x, initial, **settings, **sizes)
 
 
 @wrong(ops.rnn, "bias_not_summed", "second")

@@ -44,6 +44,21 @@ def test_a_recurrent_layer_in_time_major_arrays_is_the_layer(op, last, mask, who
     assert np.array_equal(backward.steps(output), plain.steps(output))
 
 
+@pytest.mark.parametrize("last", [False, True])
+@pytest.mark.parametrize("mask", [None, STEPS], ids=["none", "some"])
+@each_dtype
+def test_a_gru_that_resets_before_its_product_is_the_plain_one(last, mask, dtype):
+    params, *others = recurrent_inputs("gru", dtype)
+    parts = {"hidden": slice(8), "candidate": slice(8, None)}
+    params = {"input": params["input"]} | {
+        name: {kind: a[..., columns] for kind, a in params["hidden"].items()}
+        for name, columns in parts.items()
+    }
+    found, expected = (which.gru(params, *others, mask=mask, last=last) for which in (fast, ops))
+    assert np.array_equal(found[0], expected[0])
+    tree_map(np.testing.assert_array_equal, found[1](found[0]), expected[1](found[0]))
+
+
 @pytest.mark.parametrize("op", RECURRENT)
 def test_what_is_done_to_the_output_of_a_recurrent_layer_does_not_reach_its_gradients(op):
     inputs = recurrent_inputs(op)

@@ -12,9 +12,20 @@ from attention_from_scratch import ops as plain
 from attention_from_scratch.ops import lstm, rnn
 from attention_from_scratch.verify import check_gradients
 
-SIZES = {"rnn": (1, 1), "gru": (3, 1), "lstm": (4, 2)}  # gates, states
+SIZES = {"rnn": (1, 1), "gru": (3, 1), "lstm": (4, 2), "reset_before": (3, 1)}  # gates, states
+
+
+def resetting_before(gru):
+    """The gru under another name, by which its parameters have a candidate here."""
+
+    def reset_before(params, x, initial=None, *, mask=None, last=False):
+        return gru(params, x, initial, mask=mask, last=last)
+
+    return reset_before
+
+
 LAYERS = {
-    f"{which} {name}": getattr(module, name)
+    f"{which} {name}": getattr(module, name, None) or resetting_before(module.gru)
     for which, module in (("plain", plain), ("fast", fast))
     for name in SIZES
 }
@@ -36,7 +47,18 @@ def arrays(op, batch=2, length=5, width=3, size=4, seed=0, dtype=np.float64, bia
         }
         for name, n in (("input", width), ("hidden", size))
     }
+    if op.__name__ == "reset_before":
+        params = with_candidate(params, size)
     return params, normal(batch, length, width), normal(batch, n_states * size)
+
+
+def with_candidate(params, size):
+    """The same numbers, with those of the new state in a part of their own."""
+    parts = {"hidden": np.s_[..., : 2 * size], "candidate": np.s_[..., 2 * size :]}
+    return {"input": params["input"]} | {
+        name: {kind: a if a is None else a[columns] for kind, a in params["hidden"].items()}
+        for name, columns in parts.items()
+    }
 
 
 def frozen(tree):
@@ -60,32 +82,32 @@ def step_by_hand(op, params, x, h, c):
     """One step of one user: lists of numbers in, lists out."""
     size = len(h)
 
-    def gate(k, which, source):
+    def gate(k, unit, which, source):
         weight, bias = params[which]["weight"], params[which]["bias"]
-        column = which_column(k)
+        column = k * size + unit
         total = 0.0 if bias is None else bias[column]
         for j, value in enumerate(source):
             total += value * weight[j, column]
         return total
 
+    def both(k, unit):
+        return gate(k, unit, "input", x) + gate(k, unit, "hidden", h)
+
     new_h, new_c = [], []
     for unit in range(size):
-
-        def which_column(k, unit=unit):
-            return k * size + unit
-
-        def both(k):
-            return gate(k, "input", x) + gate(k, "hidden", h)
-
         if op.__name__ == "rnn":
-            new_h.append(math.tanh(both(0)))
+            new_h.append(math.tanh(both(0, unit)))
         elif op.__name__ == "gru":
-            r, z = sigmoid(both(0)), sigmoid(both(1))
-            n = math.tanh(gate(2, "input", x) + r * gate(2, "hidden", h))
+            r, z = sigmoid(both(0, unit)), sigmoid(both(1, unit))
+            n = math.tanh(gate(2, unit, "input", x) + r * gate(2, unit, "hidden", h))
+            new_h.append((1 - z) * n + z * h[unit])
+        elif op.__name__ == "reset_before":
+            z, reset = sigmoid(both(1, unit)), [sigmoid(both(0, j)) * h[j] for j in range(size)]
+            n = math.tanh(gate(2, unit, "input", x) + gate(0, unit, "candidate", reset))
             new_h.append((1 - z) * n + z * h[unit])
         else:
-            i, f, o = sigmoid(both(0)), sigmoid(both(1)), sigmoid(both(3))
-            new_c.append(f * c[unit] + i * math.tanh(both(2)))
+            i, f, o = sigmoid(both(0, unit)), sigmoid(both(1, unit)), sigmoid(both(3, unit))
+            new_c.append(f * c[unit] + i * math.tanh(both(2, unit)))
             new_h.append(o * math.tanh(new_c[-1]))
     return new_h, new_c
 
@@ -285,6 +307,39 @@ def test_arrays_that_do_not_fit_are_errors_that_name_them(op):
         op(params, x, initial, mask=np.ones((2, 5)))
     with pytest.raises(TypeError, match="initial has dtype float32"):
         op(params, x, initial.astype(np.float32))
+
+
+@layers
+def test_parameters_of_another_layer_are_an_error_that_names_their_parts(op):
+    params, x, _ = arrays(op)
+    with pytest.raises(ValueError, match=r"params has forward, reverse, but must have input, hidd"):
+        op({"forward": params, "reverse": params}, x)
+    without = {name: part for name, part in params.items() if name != "input"}
+    with pytest.raises(ValueError, match=r"params has hidden.*, but must have input, hidden"):
+        op(without, x)
+    if op.__name__ in ("rnn", "lstm"):
+        with pytest.raises(ValueError, match=r"params has input, hidden, candidate, but must"):
+            op(params | {"candidate": params["hidden"]}, x)
+
+
+@pytest.mark.parametrize("gru", [plain.gru, fast.gru], ids=["plain", "fast"])
+def test_a_candidate_is_of_the_width_of_the_state_and_leaves_two_gates_to_hidden(gru):
+    params, x, _ = arrays(plain.gru)
+    apart = with_candidate(params, 4)
+    with pytest.raises(ValueError, match=r"params hidden weight has shape \(4, 12\).* \(4, 8\)"):
+        gru(params | {"candidate": apart["candidate"]}, x)
+    with pytest.raises(ValueError, match=r"params candidate weight has shape \(4, 8\).* \(4, 4\)"):
+        gru(apart | {"candidate": apart["hidden"]}, x)
+    with pytest.raises(ValueError, match=r"params hidden weight has shape \(4, 8\).* \(4, 12\)"):
+        gru({name: apart[name] for name in ("input", "hidden")}, x)
+
+
+@pytest.mark.parametrize("gru", [plain.gru, fast.gru], ids=["plain", "fast"])
+def test_the_two_forms_of_the_gru_are_one_at_the_first_step_and_differ_from_the_second_on(gru):
+    params, x, _ = arrays(plain.gru, bias=False)
+    after, before = gru(params, x)[0], gru(with_candidate(params, 4), x)[0]
+    assert np.abs(after[:, 0] - before[:, 0]).max() < 1e-15
+    assert (np.abs(after - before)[:, 1:].max(axis=(0, 2)) > 1e-3).all()
 
 
 def test_the_lstm_hands_the_gradient_of_its_cell_on_where_the_rnn_loses_it():

@@ -52,6 +52,7 @@ def test_every_gradient_of_sasrec_is_the_derivative_entry_by_entry(index):
 
 
 EXPECTED = {
+    "bidirectional": ("forward.input", "forward.hidden", "reverse.input", "reverse.hidden"),
     "sasrec.embed": ("items", "positions"),
     "pipeline.next_item_loss": ("items.ids", "projections.genre", "behaviour", "positions"),
 }

@@ -73,10 +73,14 @@ def test_output_and_gradients_are_the_frameworks(framework, name, ops):
             assert np.abs(found[path] - golden[path]).max(initial=0) <= bound * scale, path
 
 
+CANNOT = {"torch": ("multi_head_attention, widths that differ", "gru, reset before")}
+
+
 def test_every_case_is_there_for_every_framework():
     for framework, values in VALUES.items():
         missing = set(CASES) - {key.split("/")[0] for key in values}
-        assert all("multi_head_attention, dropout" in name for name in missing), missing
+        allowed = ("multi_head_attention, dropout", *CANNOT.get(framework, ()))
+        assert all(any(words in name for words in allowed) for name in missing), missing
         assert framework in str(values["version"])
 
 

@@ -210,7 +210,7 @@ def recurrent(step, n_states):
 
         def advance(state, given):
             x_t, here = given
-            new = step(linear(x_t, **params["input"]), params["hidden"], state)
+            new = step(linear(x_t, **params["input"]), params, state)
             state = jnp.where(here[:, None], new, state)
             return state, jnp.where(here[:, None], state[:, :size], 0)
 
@@ -220,22 +220,24 @@ def recurrent(step, n_states):
     return call
 
 
-def rnn_step(gates, hidden, h):
+def rnn_step(gates, params, h):
     """One step of an Elman network."""
-    return jnp.tanh(gates + linear(h, **hidden))
+    return jnp.tanh(gates + linear(h, **params["hidden"]))
 
 
-def gru_step(gates, hidden, h):
-    """One step of a GRU, gates r, z, n."""
-    (x_r, x_z, x_n), (h_r, h_z, h_n) = (jnp.split(a, 3, -1) for a in (gates, linear(h, **hidden)))
+def gru_step(gates, params, h):
+    """One step of a GRU, gates r, z, n; with "candidate" the reset gate acts before its product."""
+    x_r, x_z, x_n = jnp.split(gates, 3, -1)
+    h_r, h_z, *h_n = jnp.split(linear(h, **params["hidden"]), 2 if "candidate" in params else 3, -1)
     r, z = jax.nn.sigmoid(x_r + h_r), jax.nn.sigmoid(x_z + h_z)
-    return (1 - z) * jnp.tanh(x_n + r * h_n) + z * h
+    reset = linear(r * h, **params["candidate"]) if "candidate" in params else r * h_n[0]
+    return (1 - z) * jnp.tanh(x_n + reset) + z * h
 
 
-def lstm_step(gates, hidden, state):
+def lstm_step(gates, params, state):
     """One step of an LSTM, gates i, f, g, o."""
     h, c = jnp.split(state, 2, -1)
-    i, f, g, o = jnp.split(gates + linear(h, **hidden), 4, -1)
+    i, f, g, o = jnp.split(gates + linear(h, **params["hidden"]), 4, -1)
     c = jax.nn.sigmoid(f) * c + jax.nn.sigmoid(i) * jnp.tanh(g)
     return jnp.concatenate([jax.nn.sigmoid(o) * jnp.tanh(c), c], -1)
 

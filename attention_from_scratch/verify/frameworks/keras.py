@@ -34,7 +34,8 @@ CANNOT = {("multi_head_attention", "dropout"): "cannot be handed a mask for its 
 
 REMARKS = {
     "rnn": "SimpleRNN has one bias, the sum of our two",
-    "gru": "the GRU layer's gates stand in the order z, r, n (ours: r, z, n)",
+    "gru": "the GRU layer's gates stand in the order z, r, n (ours: r, z, n); it resets before the "
+    "product with reset_after=False, and has one bias then",
     "lstm": "the LSTM layer has one bias, the sum of our two; its gates stand in our order",
     "gelu": "keras.ops.gelu is the tanh form unless told otherwise (approximate=True); its "
     "constants are rounded to float32, so float64 is written out with keras.ops.erf and tanh",
@@ -166,21 +167,25 @@ def dropout(x, *, p, keep):
 
 def multi_head_attention(params, query, key, value, *, n_heads, mask=None, return_weights=False):
     """Multi-head attention by its layer, whose kernels have an axis for the heads."""
-    width = query.shape[-1]
-    head = width // n_heads
-    layer = keras.layers.MultiHeadAttention(n_heads, head, dtype=query.dtype)
+    weights = {name: params[name]["weight"] for name in ("query", "key", "value")}
+    head, value_head = (weights[name].shape[1] // n_heads for name in ("key", "value"))
+    output = params["output"]
+    if output is None:
+        width = n_heads * value_head
+        output = {"weight": tf.eye(width, dtype=query.dtype), "bias": tf.zeros(width, query.dtype)}
+    width = output["weight"].shape[1]
+    layer = keras.layers.MultiHeadAttention(
+        n_heads, head, value_head, output_shape=width, dtype=query.dtype
+    )
     layer.build(query.shape, value.shape, key.shape)
     variables = []
     correction = head**-0.5 / np.float32(head**-0.5).astype(float)
     for name, factor in (("query", correction), ("key", 1), ("value", 1)):
         variables += [
-            factor * tf.reshape(params[name]["weight"], (width, n_heads, head)),
-            factor * tf.reshape(params[name]["bias"], (n_heads, head)),
+            factor * tf.reshape(weights[name], (len(weights[name]), n_heads, -1)),
+            factor * tf.reshape(params[name]["bias"], (n_heads, -1)),
         ]
-    output = params["output"]
-    if output is None:
-        output = {"weight": tf.eye(width, dtype=query.dtype), "bias": tf.zeros(width, query.dtype)}
-    variables += [tf.reshape(output["weight"], (n_heads, head, width)), output["bias"]]
+    variables += [tf.reshape(output["weight"], (n_heads, value_head, width)), output["bias"]]
     if mask is not None:
         mask = tf.broadcast_to(mask, (len(query), query.shape[-2], key.shape[-2]))
     result, weights = call(
@@ -266,21 +271,24 @@ def gelu(x, *, approximate="none"):
     return x * (1 + ops.erf(x / tf.constant(np.sqrt(2), x.dtype))) / 2
 
 
-def recurrent(layer_class, order, n_states, **settings):
+def recurrent(layer_class, order, n_states):
     """A recurrent op by Keras' layer, whose gates stand in another order; padding is its mask."""
 
     def call_layer(params, x, initial=None, *, mask=None, last=False):
         size = len(params["hidden"]["weight"])
+        settings = (
+            {"reset_after": "candidate" not in params} if layer_class is keras.layers.GRU else {}
+        )
         layer = layer_class(
             size,
             return_sequences=not last,
             use_bias=params["hidden"]["bias"] is not None,
-            zero_output_for_mask=True,
+            zero_output_for_mask=not last,  # else the last output is 0 where it is padding
             dtype=x.dtype,
             **settings,
         )
         layer.build(x.shape)
-        variables = keras_weights(params, order, settings)
+        variables = keras_weights(params, order, two_biases=settings.get("reset_after", False))
         keywords = {} if mask is None else {"mask": mask}
         if initial is not None:
             keywords["initial_state"] = tf.split(initial, n_states, axis=-1)
@@ -289,19 +297,21 @@ def recurrent(layer_class, order, n_states, **settings):
     return call_layer
 
 
-def keras_weights(params, order, settings):
+def keras_weights(params, order, two_biases):
     """Our weights as the layer's variables: gates in its order, one bias where it has one."""
+    of_state = [params[name] for name in ("hidden", "candidate") if name in params]
 
     def ordered(array):
         gates = tf.split(array, len(order), axis=-1)
         return tf.concat([gates[i] for i in order], axis=-1)
 
-    variables = [ordered(params[name]["weight"]) for name in ("input", "hidden")]
-    biases = [params[name]["bias"] for name in ("input", "hidden")]
-    if biases[0] is None:
-        return variables
-    biases = [ordered(bias) for bias in biases]
-    return [*variables, tf.stack(biases) if "reset_after" in settings else sum(biases)]
+    def both(kind):
+        recurrent = tf.concat([part[kind] for part in of_state], axis=-1)
+        return [ordered(array) for array in (params["input"][kind], recurrent)]
+
+    if params["input"]["bias"] is None:
+        return both("weight")
+    return [*both("weight"), tf.stack(both("bias")) if two_biases else sum(both("bias"))]
 
 
 CALLS = {
@@ -325,7 +335,7 @@ CALLS = {
     ),
     "binary_cross_entropy_with_logits": binary_cross_entropy_with_logits,
     "rnn": recurrent(keras.layers.SimpleRNN, (0,), 1),
-    "gru": recurrent(keras.layers.GRU, (1, 0, 2), 1, reset_after=True),
+    "gru": recurrent(keras.layers.GRU, (1, 0, 2), 1),
     "lstm": recurrent(keras.layers.LSTM, (0, 1, 2, 3), 2),
 }
 

@@ -9,7 +9,14 @@ from attention_from_scratch.verify.frameworks import require_one
 
 VERSION = f"torch {torch.__version__}"
 
-CANNOT = {("multi_head_attention", "dropout"): "cannot be handed a mask for its weights"}
+NO_RESET_BEFORE = "has no GRU that resets before the product"
+CANNOT = {
+    ("multi_head_attention", "dropout"): "cannot be handed a mask for its weights",
+    ("multi_head_attention", "widths that differ"): "maps query, key and value to one width",
+    ("gru", "reset before"): NO_RESET_BEFORE,
+    ("gru", "reset before, padding"): NO_RESET_BEFORE,
+    ("gru", "reset before, no bias, last state"): NO_RESET_BEFORE,
+}
 
 REMARKS = {
     "rnn": "torch.nn.RNN; padding in the middle of a sequence by torch.nn.RNNCell",

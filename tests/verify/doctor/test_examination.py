@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from attention_from_scratch import ops
+from attention_from_scratch.ops.recurrent import through_time
 from attention_from_scratch.tree import tree_map
 from attention_from_scratch.verify import as_op, diagnose
 from attention_from_scratch.verify.doctor.mistakes import MISTAKES
@@ -103,3 +104,55 @@ def test_in_corners_the_doctor_keeps_its_head(corner, dtype):
         diagnosis = diagnose(unknown, reference, *inputs, **keywords)
         assert diagnosis.wrong
         assert not diagnosis.findings
+
+
+def resetting_before(keep=True, reset=True, gates=True, order=(0, 1)):
+    """A GRU that resets before its product, which can leave out a path of the state, or r."""
+
+    def cell(params, of_input, state):
+        products, back_hidden = ops.project(params["hidden"], state)
+        (x_r, x_z, x_n), (h_r, h_z) = np.split(of_input, 3, -1), np.split(products, 2, -1)
+        (r, back_r), (z, back_z) = ops.sigmoid(x_r + h_r), ops.sigmoid(x_z + h_z)
+        h_n, back_candidate = ops.project(params["candidate"], r * state)
+        n, back_n = ops.tanh(x_n + h_n)
+
+        def backward(d_new):
+            d_n = back_n(d_new * (1 - z))
+            d_candidate, d_reset = back_candidate(d_n)
+            d_gates = [back_r(d_reset * state), back_z(d_new * (state - n))]
+            d_gates = [d_gates[i] for i in order]
+            d_hidden, d_state = back_hidden(np.concatenate(d_gates, axis=-1))
+            d_state = d_state * gates + d_new * z * keep + d_reset * (r if reset else 1)
+            grads = {"hidden": d_hidden, "candidate": d_candidate}
+            return grads, np.concatenate([*d_gates, d_n], axis=-1), d_state
+
+        return (1 - z) * n + z * state, backward
+
+    def op(params, x, initial=None, *, mask=None, last=False):
+        sizes = {"n_gates": {"hidden": 2, "candidate": 1}, "n_states": 1}
+        return through_time(cell, params, x, initial, mask, last, **sizes)
+
+    return op
+
+
+RESET_BEFORE = {
+    "forget_path_cut": {"keep": False},
+    "reset_gate_forgotten": {"reset": False},
+    "gate_path_cut": {"gates": False},
+    "gates_wrong_order": {"order": (1, 0)},
+}
+
+
+@pytest.mark.parametrize("last", [False, True])
+@pytest.mark.parametrize("mistake", [None, *RESET_BEFORE])
+def test_of_a_gru_that_resets_before_its_product_the_mistake_is_named(mistake, last):
+    rng = np.random.default_rng(0)
+    params = {
+        name: {"weight": rng.standard_normal(shape), "bias": rng.standard_normal(shape[1])}
+        for name, shape in (("input", (3, 12)), ("hidden", (4, 8)), ("candidate", (4, 4)))
+    }
+    inputs = params, rng.standard_normal((2, 5, 3)), rng.standard_normal((2, 4))
+    op = resetting_before(**RESET_BEFORE.get(mistake, {}))
+    diagnosis = diagnose(op, ops.gru, *inputs, last=last)
+    assert [finding.mistake for finding in diagnosis.findings] == [mistake] * (mistake is not None)
+    assert bool(diagnosis.wrong) == (mistake is not None)
