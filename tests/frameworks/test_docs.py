@@ -14,7 +14,8 @@ NEEDING = [
 
 
 @pytest.mark.parametrize("page", NEEDING, ids=name_of)
-def test_the_blocks_with_torch_run(page):
+def test_the_blocks_with_torch_run(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # they write files
     for output in run_page(page.read_text(encoding="utf-8"), only="torch"):
         wrong = difference(output.expected or "", output.printed, output.tolerance)
         assert wrong is None, f"{name_of(page)}, line {output.line}: {wrong}"
