@@ -6,10 +6,12 @@ from pathlib import Path
 import numpy as np
 
 from attention_from_scratch.files import FORMAT, check_format, replace_file
+from attention_from_scratch.interop.entries import refuse_surplus
 from attention_from_scratch.interop.torch import sasrec_from_torch, sasrec_to_torch
 from attention_from_scratch.tree import tree_map
 
 COUNTS = "item_counts"  # of no use to PyTorch, where load_state_dict(strict=False) passes it over
+DESCRIPTION = ("format", "config", "best_epoch", "history", COUNTS)
 LAYOUT = ("norm", "count_from", "output_projection")  # settings that a layout depends on
 
 
@@ -65,6 +67,7 @@ def load_safetensors(path: str | Path, model_class):
         raise ValueError(f"{path} is not a model saved here: its settings are no JSON") from None
     number = check_format(path, description)
     try:
+        refuse_surplus("its description", description, DESCRIPTION, "a model saved here")
         model = model_class(**model_class.settings_of_file(description["config"], number))
         require_layout(**model.settings.only(*LAYOUT))
         counts = np.array(description[COUNTS])

@@ -2,15 +2,21 @@
 
 `weight` of a linear map is (in, out) here and (out, in) there; a mask and the rest of the meaning
 travel with the model, not with the weights. All functions take and give NumPy arrays; the ones
-named from_... take PyTorch tensors as well.
+named from_... take PyTorch tensors as well. What they do not take they refuse by name: all entries
+of the state dict that are there, or all that begin with the prefix.
 """
 
 from collections.abc import Mapping
 
 import numpy as np
 
-from attention_from_scratch.interop.tensors import as_array
+from attention_from_scratch.interop.entries import of_shape, refuse_surplus, take, take_bias, under
 from attention_from_scratch.tree import Tree
+
+STATE = "the state dict"
+PROJECTIONS = {"query": "q_proj_weight", "key": "k_proj_weight", "value": "v_proj_weight"}
+PARTS = {"input": "ih", "hidden": "hh"}
+ENCODER_LAYER = ("attention_norm", "attention", "feed_forward_norm", "feed_forward")
 
 
 def linear_from_torch(state: Mapping, prefix: str, n_in="in", n_out="out") -> Tree:
@@ -18,10 +24,12 @@ def linear_from_torch(state: Mapping, prefix: str, n_in="in", n_out="out") -> Tr
     name = f"{prefix}.weight"
     convolution = name in state and np.ndim(state[name]) == 3
     weight = take(state, name, n_out, n_in, *[1] * convolution)
-    return {
+    params = {
         "weight": np.ascontiguousarray(weight.reshape(weight.shape[:2]).T),
         "bias": take_bias(state, f"{prefix}.bias", len(weight)),
     }
+    refuse_surplus(STATE, under(state, f"{prefix}."), linear_to_torch(params, prefix))
+    return params
 
 
 def linear_to_torch(params: Tree, prefix: str) -> dict:
@@ -32,7 +40,9 @@ def linear_to_torch(params: Tree, prefix: str) -> dict:
 
 def norm_from_torch(state: Mapping, prefix: str, width="D") -> Tree:
     """Parameters of a layer norm from a torch.nn.LayerNorm."""
-    return {name: take(state, f"{prefix}.{name}", width) for name in ("weight", "bias")}
+    params = {name: take(state, f"{prefix}.{name}", width) for name in ("weight", "bias")}
+    refuse_surplus(STATE, under(state, f"{prefix}."), norm_to_torch(params, prefix))
+    return params
 
 
 def norm_to_torch(params: Tree, prefix: str) -> dict:
@@ -43,60 +53,128 @@ def norm_to_torch(params: Tree, prefix: str) -> dict:
 def multi_head_attention_from_torch(state: Mapping, prefix: str = "", width="D") -> Tree:
     """Parameters of multi-head attention from a torch.nn.MultiheadAttention.
 
-    Its query, key and value must have one width: its in_proj_weight is then their three matrices,
-    transposed, one above the other.
+    Its in_proj_weight is the matrices of query, key and value, transposed, one above the other;
+    where keys or values have a width of their own (kdim, vdim) they are three entries.
     """
     output = linear_from_torch(state, f"{prefix}out_proj", width, width)
     width = len(output["weight"])
-    weights = np.split(take(state, f"{prefix}in_proj_weight", 3 * width, width), 3)
+    if f"{prefix}q_proj_weight" in state:
+        widths = zip(PROJECTIONS.values(), (width, "kdim", "vdim"), strict=True)
+        weights = [take(state, prefix + name, width, n_in) for name, n_in in widths]
+    else:
+        weights = np.split(take(state, f"{prefix}in_proj_weight", 3 * width, width), 3)
     bias = take_bias(state, f"{prefix}in_proj_bias", 3 * width)
     biases = [None] * 3 if bias is None else np.split(bias, 3)
     params = {
         name: {"weight": np.ascontiguousarray(weight.T), "bias": b}
-        for name, weight, b in zip(("query", "key", "value"), weights, biases, strict=True)
+        for name, weight, b in zip(PROJECTIONS, weights, biases, strict=True)
     }
-    return params | {"output": output}
+    params["output"] = output
+    refuse_surplus(STATE, under(state, prefix), multi_head_attention_to_torch(params, prefix))
+    return params
 
 
 def multi_head_attention_to_torch(params: Tree, prefix: str = "") -> dict:
     """The inverse of `multi_head_attention_from_torch`."""
     if params["output"] is None:
         raise ValueError("params has no output projection, which torch's layer always has")
-    maps = [params[name] for name in ("query", "key", "value")]
-    weight = np.concatenate([linear["weight"].T for linear in maps])  # in column order, as `.T` is
-    state = {f"{prefix}in_proj_weight": np.ascontiguousarray(weight)}
-    n_biases = sum(linear["bias"] is not None for linear in maps)
+    maps = {name: params[name] for name in PROJECTIONS}
+    width = len(maps["query"]["weight"])
+    for name, linear in (maps | {"output": params["output"]}).items():
+        rows = len(linear["weight"]) if name in ("key", "value") else width  # kdim, vdim
+        of_shape(f"params {name} weight", linear["weight"], rows, width)
+    n_biases = sum(linear["bias"] is not None for linear in maps.values())
     if n_biases not in (0, 3):
         raise ValueError(
             f"params has {n_biases} biases on query, key and value, but must have 0 or 3"
         )
+    weights = {PROJECTIONS[name]: linear["weight"].T for name, linear in maps.items()}
+    if all(weight.shape == (width, width) for weight in weights.values()):
+        weights = {"in_proj_weight": np.concatenate(list(weights.values()))}
+    state = {prefix + name: np.ascontiguousarray(weight) for name, weight in weights.items()}
     if n_biases:
-        state[f"{prefix}in_proj_bias"] = np.concatenate([linear["bias"] for linear in maps])
+        biases = [linear["bias"] for linear in maps.values()]
+        state[f"{prefix}in_proj_bias"] = np.concatenate(biases)
     return state | linear_to_torch(params["output"], f"{prefix}out_proj")
 
 
-PARTS = {"input": "ih", "hidden": "hh"}
+def recurrent_from_torch(state: Mapping, layer: int | None = None) -> Tree:
+    """Parameters of `rnn`, `gru` or `lstm` from a layer of PyTorch's, in one direction.
 
+    What else a layer does (the nonlinearity of its RNN, dropout) its weights do not tell.
 
-def recurrent_from_torch(state: Mapping, layer: int = 0) -> Tree:
-    """Parameters of `rnn`, `gru` or `lstm` from one layer of PyTorch's, in one direction."""
-    params = {}
-    for name, part in PARTS.items():
-        weight = take(state, f"weight_{part}_l{layer}", "gates", "in")
-        params[name] = {
-            "weight": np.ascontiguousarray(weight.T),
-            "bias": take_bias(state, f"bias_{part}_l{layer}", len(weight)),
-        }
+    Parameters
+    ----------
+    state : the state dict of a torch.nn.RNN, GRU or LSTM
+        One made with bidirectional=True is for `bidirectional_from_torch`.
+    layer : int or None
+        Which one of several, whose others are left alone. None: the only one.
+    """
+    params = direction_from_torch(state, f"l{layer or 0}")
+    known = recurrent_to_torch(params, layer or 0)
+    refuse_surplus(STATE, of_layer(state, layer), known, "one layer in one direction")
     return params
 
 
 def recurrent_to_torch(params: Tree, layer: int = 0) -> dict:
     """The inverse of `recurrent_from_torch`."""
+    return direction_to_torch(params, f"l{layer}")
+
+
+def bidirectional_from_torch(state: Mapping, layer: int | None = None) -> Tree:
+    """Parameters of `networks.bidirectional` from a layer made with bidirectional=True.
+
+    Parameters are those of `recurrent_from_torch`.
+
+    Returns
+    -------
+    {"forward", "reverse": as of `recurrent_from_torch`}
+    """
+    suffixes = directions(layer or 0)
+    params = {name: direction_from_torch(state, suffix) for name, suffix in suffixes.items()}
+    known = bidirectional_to_torch(params, layer or 0)
+    refuse_surplus(STATE, of_layer(state, layer), known, "one layer in both directions")
+    return params
+
+
+def bidirectional_to_torch(params: Tree, layer: int = 0) -> dict:
+    """The inverse of `bidirectional_from_torch`."""
+    forward, reverse = (direction_to_torch(params[n], s) for n, s in directions(layer).items())
+    return forward | reverse
+
+
+def directions(layer: int) -> dict[str, str]:
+    """How the names of a layer's entries end, for each direction."""
+    return {"forward": f"l{layer}", "reverse": f"l{layer}_reverse"}
+
+
+def of_layer(state: Mapping, layer: int | None) -> Mapping:
+    """The entries of one layer, in both directions; all for None."""
+    if layer is None:
+        return state
+    return {name: state[name] for name in state if name.endswith(tuple(directions(layer).values()))}
+
+
+def direction_from_torch(state: Mapping, suffix: str) -> Tree:
+    """The parameters in the entries whose names end so."""
+    params = {}
+    for name, part in PARTS.items():
+        weight = take(state, f"weight_{part}_{suffix}", "gates", "in")
+        params[name] = {
+            "weight": np.ascontiguousarray(weight.T),
+            "bias": take_bias(state, f"bias_{part}_{suffix}", len(weight)),
+        }
+    return params
+
+
+def direction_to_torch(params: Tree, suffix: str) -> dict:
+    """The inverse of `direction_from_torch`."""
+    refuse_surplus("params", params, PARTS, "a recurrent layer of PyTorch")
     state = {}
     for kind in ("weight", "bias"):
         for name, part in PARTS.items():
             if params[name][kind] is not None:
-                state[f"{kind}_{part}_l{layer}"] = np.ascontiguousarray(params[name][kind].T)
+                state[f"{kind}_{part}_{suffix}"] = np.ascontiguousarray(params[name][kind].T)
     return state
 
 
@@ -105,7 +183,7 @@ def encoder_layer_from_torch(state: Mapping, prefix: str = "") -> Tree:
 
     For `pre_norm_block` if it was made with norm_first=True, else for `post_norm_block`.
     """
-    return {
+    params = {
         "attention_norm": norm_from_torch(state, f"{prefix}norm1"),
         "attention": multi_head_attention_from_torch(state, f"{prefix}self_attn."),
         "feed_forward_norm": norm_from_torch(state, f"{prefix}norm2"),
@@ -114,10 +192,13 @@ def encoder_layer_from_torch(state: Mapping, prefix: str = "") -> Tree:
             "down": linear_from_torch(state, f"{prefix}linear2"),
         },
     }
+    refuse_surplus(STATE, under(state, prefix), encoder_layer_to_torch(params, prefix))
+    return params
 
 
 def encoder_layer_to_torch(params: Tree, prefix: str = "") -> dict:
     """The inverse of `encoder_layer_from_torch`."""
+    refuse_surplus("params", params, ENCODER_LAYER, "an encoder layer of PyTorch")
     return {
         **norm_to_torch(params["attention_norm"], f"{prefix}norm1"),
         **multi_head_attention_to_torch(params["attention"], f"{prefix}self_attn."),
@@ -171,10 +252,7 @@ def sasrec_from_torch(state: Mapping, max_len: int | None = None) -> Tree:
         "blocks": blocks,
         "norm": norm_from_torch(state, "last_layernorm", width),
     }
-    known = sasrec_to_torch(params)
-    surplus = [name for name in state if name not in known]
-    if surplus:
-        raise ValueError(f"the state dict has {surplus[0]!r}, which this layout has not")
+    refuse_surplus(STATE, state, sasrec_to_torch(params))
     return params
 
 
@@ -195,26 +273,3 @@ def sasrec_to_torch(params: Tree) -> dict:
             ][..., None]
             state |= linear
     return state | norm_to_torch(params["norm"], "last_layernorm")
-
-
-def take(state: Mapping, name: str, *shape: int | str) -> np.ndarray:
-    """An entry of a state dict, or an error that says what is there.
-
-    It must have the given shape, in which a word stands for any size.
-    """
-    if name not in state:
-        there = ", ".join(list(state)[:5])
-        raise ValueError(
-            f"the state dict has no {name!r}; it has {len(state)} entries: {there} ..."
-        )
-    array = as_array(state[name])
-    fits = [isinstance(n, str) or n == size for n, size in zip(shape, array.shape, strict=False)]
-    if array.ndim != len(shape) or not all(fits):
-        wanted = ", ".join(map(str, shape)) + "," * (len(shape) == 1)
-        raise ValueError(f"{name} has shape {array.shape}, but must be ({wanted})")
-    return array
-
-
-def take_bias(state: Mapping, name: str, width: int) -> np.ndarray | None:
-    """A bias in a state dict, which must have this width; None where there is none."""
-    return take(state, name, width) if state.get(name) is not None else None

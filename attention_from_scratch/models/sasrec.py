@@ -141,7 +141,7 @@ class SASRec(TrainedRecommender):
     def to_torch(self) -> dict:
         """The weights as a state dict of PyTorch tensors (arrays, where torch is not installed).
 
-        The layout is that of pmixer/SASRec.pytorch; `models.torch_module.SASRecModule` is a module
+        The layout is that of pmixer/SASRec.pytorch; `interop.torch_module.SASRecModule` is a module
         that takes it and computes what this model computes. There is no such layout for
         norm="paper", for count_from="start" and without an output projection.
         """

@@ -5,11 +5,12 @@ import numpy as np
 import pytest
 import torch
 
-from attention_from_scratch import SASRec, ops
+from attention_from_scratch import SASRec, fast, ops
 from attention_from_scratch.interop import keras as keras_weights
 from attention_from_scratch.interop import torch as torch_weights
 from attention_from_scratch.interop.tensors import as_array
 from attention_from_scratch.interop.torch_module import SASRecModule
+from attention_from_scratch.networks.bidirectional import bidirectional
 from attention_from_scratch.networks.transformer import BLOCKS
 from attention_from_scratch.tree import tree_leaves
 
@@ -59,18 +60,88 @@ def test_multi_head_attention_of_torch_without_bias():
     same_state(torch_weights.multi_head_attention_to_torch(params), module)
 
 
-def test_multi_head_attention_of_keras():
-    layer = keras.layers.MultiHeadAttention(3, 2)
-    x, y = normal(2, 4, 6), normal(2, 5, 6, seed=1)
-    layer(x, y)
+@pytest.mark.parametrize(("kdim", "vdim"), [(None, 7), (5, None), (5, 7)])
+def test_multi_head_attention_of_torch_with_keys_and_values_of_other_widths(kdim, vdim):
+    module = torch.nn.MultiheadAttention(6, 3, kdim=kdim, vdim=vdim, batch_first=True)
+    params = torch_weights.multi_head_attention_from_torch(shaken(module).state_dict())
+    query, key, value = normal(2, 4, 6), normal(2, 5, kdim or 6), normal(2, 5, vdim or 6)
+    output, _ = ops.multi_head_attention(params, query, key, value, n_heads=3)
+    assert_close(output, module(*map(torch.tensor, (query, key, value)))[0])
+    same_state(torch_weights.multi_head_attention_to_torch(params), module)
+
+
+REFUSED = {
+    "add_bias_kv": (
+        torch_weights.multi_head_attention_from_torch,
+        lambda: torch.nn.MultiheadAttention(6, 3, add_bias_kv=True),
+        "'bias_k', 'bias_v'",
+    ),
+    "a decoder layer": (
+        torch_weights.encoder_layer_from_torch,
+        lambda: torch.nn.TransformerDecoderLayer(6, 2, 10),
+        "'multihead_attn.in_proj_weight', .*",
+    ),
+    "bidirectional": (
+        torch_weights.recurrent_from_torch,
+        lambda: torch.nn.LSTM(3, 4, bidirectional=True),
+        "'weight_ih_l0_reverse', 'weight_hh_l0_reverse', 'bias_ih_l0_reverse', 'bias_hh_.*'",
+    ),
+    "two layers": (
+        torch_weights.recurrent_from_torch,
+        lambda: torch.nn.GRU(3, 4, 2, bias=False),
+        "'weight_ih_l1', 'weight_hh_l1'",
+    ),
+    "two layers, bidirectional": (
+        torch_weights.bidirectional_from_torch,
+        lambda: torch.nn.RNN(3, 4, 2, bias=False, bidirectional=True),
+        "'weight_ih_l1', 'weight_hh_l1', 'weight_ih_l1_reverse', 'weight_hh_l1_reverse'",
+    ),
+    "proj_size": (
+        torch_weights.recurrent_from_torch,
+        lambda: torch.nn.LSTM(3, 4, proj_size=2),
+        "'weight_hr_l0'",
+    ),
+}
+
+
+@pytest.mark.parametrize(("load", "module", "names"), REFUSED.values(), ids=REFUSED)
+def test_what_a_loader_of_torch_does_not_use_it_refuses_by_name(load, module, names):
+    with pytest.raises(ValueError, match=f"the state dict has {names}, which .* has not"):
+        load(module().state_dict())
+
+
+def with_weights(layer, *inputs):
+    """A Keras layer, built by a call, with random weights."""
+    layer(*inputs)
     layer.set_weights([normal(*w.shape, seed=i) for i, w in enumerate(layer.get_weights())])
+    return layer
+
+
+def same_weights(weights, layer):
+    for array, expected in zip(weights, layer.get_weights(), strict=True):
+        assert np.array_equal(array, expected)
+
+
+HEADS = {
+    "one width": {},
+    "value_dim": {"value_dim": 5},
+    "output_shape": {"output_shape": 4},
+    "no bias": {"use_bias": False, "value_dim": 1},
+}
+
+
+@pytest.mark.parametrize("settings", HEADS.values(), ids=HEADS)
+@pytest.mark.parametrize("widths", [(6, 6, 6), (6, 5, 7)], ids=str)
+def test_multi_head_attention_of_keras(settings, widths):
+    query, value, key = (
+        normal(2, n, width, seed=n) for n, width in zip((4, 5, 5), widths, strict=True)
+    )
+    layer = with_weights(keras.layers.MultiHeadAttention(3, 2, **settings), query, value, key)
     params, n_heads = keras_weights.multi_head_attention_from_keras(layer.get_weights())
     assert n_heads == 3
-    output, _ = ops.multi_head_attention(params, x, y, y, n_heads=n_heads)
-    assert_close(output, layer(x, y))
-    back = keras_weights.multi_head_attention_to_keras(params, n_heads)
-    for array, expected in zip(back, layer.get_weights(), strict=True):
-        assert np.array_equal(array, expected)
+    output, _ = ops.multi_head_attention(params, query, key, value, n_heads=n_heads)
+    assert_close(output, layer(query, value, key))
+    same_weights(keras_weights.multi_head_attention_to_keras(params, n_heads), layer)
 
 
 @pytest.mark.parametrize("norm", ["pre", "post"])
@@ -187,16 +258,16 @@ def test_a_table_longer_than_what_was_used_is_cut():
 
 
 RECURRENT = {
-    "rnn": (ops.rnn, torch.nn.RNN, keras.layers.SimpleRNN),
-    "gru": (ops.gru, torch.nn.GRU, keras.layers.GRU),
-    "lstm": (ops.lstm, torch.nn.LSTM, keras.layers.LSTM),
+    "rnn": (ops.rnn, torch.nn.RNN),
+    "gru": (ops.gru, torch.nn.GRU),
+    "lstm": (ops.lstm, torch.nn.LSTM),
 }
 
 
 @pytest.mark.parametrize("name", RECURRENT)
 @pytest.mark.parametrize("bias", [True, False])
 def test_recurrent_layers_of_torch(name, bias):
-    op, module, _ = RECURRENT[name]
+    op, module = RECURRENT[name]
     module = shaken(module(3, 4, bias=bias, batch_first=True))
     params = torch_weights.recurrent_from_torch(module.state_dict())
     x = normal(2, 5, 3)
@@ -204,16 +275,77 @@ def test_recurrent_layers_of_torch(name, bias):
     same_state(torch_weights.recurrent_to_torch(params), module)
 
 
+def test_one_of_two_layers_of_torch_is_taken_by_its_number():
+    module = shaken(torch.nn.GRU(3, 4, 2, bidirectional=True, batch_first=True))
+    x = hidden = normal(2, 5, 3)
+    for layer in (0, 1):
+        params = torch_weights.bidirectional_from_torch(module.state_dict(), layer=layer)
+        hidden, _ = bidirectional(params, hidden, layer="gru")
+    assert_close(hidden, module(torch.tensor(x))[0])
+
+
+REAL = np.arange(6) < np.array([4, 6, 1])[:, None]
+PADDING = {
+    "on the right": REAL,
+    "on the left": REAL[:, ::-1],
+    "anywhere": REAL[:, [5, 2, 0, 4, 1, 3]],
+}
+
+
 @pytest.mark.parametrize("name", RECURRENT)
 @pytest.mark.parametrize("bias", [True, False])
-def test_recurrent_layers_of_keras(name, bias):
-    op, _, layer = RECURRENT[name]
-    layer = layer(4, return_sequences=True, use_bias=bias)
+@pytest.mark.parametrize("mask", PADDING.values(), ids=PADDING)
+@pytest.mark.parametrize("which", [ops, fast], ids=["plain", "fast"])
+def test_both_directions_of_torch_are_those_of_packed_sequences(name, bias, mask, which):
+    _, module = RECURRENT[name]
+    module = shaken(module(3, 4, bias=bias, bidirectional=True, batch_first=True))
+    params = torch_weights.bidirectional_from_torch(module.state_dict())
+    x = normal(3, 6, 3)
+    settings = {"layer": name, "mask": mask, "ops": which}
+    events = [torch.tensor(row[real]) for row, real in zip(x, mask, strict=True)]
+    packed, last = module(torch.nn.utils.rnn.pack_sequence(events, enforce_sorted=False))
+    expected = torch.nn.utils.rnn.unpack_sequence(packed)
+    output, _ = bidirectional(params, x, **settings)
+    for row, real, of_events in zip(output, mask, expected, strict=True):
+        assert_close(row[real], of_events)
+        assert np.all(row[~real] == 0)
+    last = last[0] if name == "lstm" else last
+    assert_close(bidirectional(params, x, **settings, last=True)[0], torch.cat([*last], dim=-1))
+    same_state(torch_weights.bidirectional_to_torch(params), module)
+
+
+# name -> op, layer, what it is made with beside its sizes
+OF_KERAS = {
+    "rnn": ("rnn", keras.layers.SimpleRNN, {}),
+    "gru": ("gru", keras.layers.GRU, {"reset_after": True}),
+    "gru, reset before": ("gru", keras.layers.GRU, {"reset_after": False}),
+    "lstm": ("lstm", keras.layers.LSTM, {}),
+}
+of_keras = pytest.mark.parametrize(("name", "layer", "made"), OF_KERAS.values(), ids=OF_KERAS)
+
+
+@of_keras
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("which", [ops, fast], ids=["plain", "fast"])
+def test_recurrent_layers_of_keras(name, layer, made, bias, which):
     x = normal(2, 5, 3)
-    layer(x)
-    layer.set_weights([normal(*w.shape, seed=i) for i, w in enumerate(layer.get_weights())])
-    params = keras_weights.recurrent_from_keras(layer.get_weights(), name)
-    assert_close(op(params, x)[0], layer(x))
-    back = keras_weights.recurrent_to_keras(params, name)
-    for array, expected in zip(back, layer.get_weights(), strict=True):
-        assert np.array_equal(array, expected)
+    layer = with_weights(layer(4, return_sequences=True, use_bias=bias, **made), x)
+    said = {} if bias else made  # a bias tells which form of the GRU it is
+    params = keras_weights.recurrent_from_keras(layer.get_weights(), name, **said)
+    assert_close(getattr(which, name)(params, x)[0], layer(x))
+    same_weights(keras_weights.recurrent_to_keras(params, name), layer)
+
+
+@of_keras
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("mask", PADDING.values(), ids=PADDING)
+@pytest.mark.parametrize("last", [False, True])
+def test_both_directions_of_keras(name, layer, made, bias, mask, last):
+    x = normal(3, 6, 3)
+    settings = {"return_sequences": not last, "zero_output_for_mask": not last, "use_bias": bias}
+    layer = with_weights(keras.layers.Bidirectional(layer(4, **settings, **made)), x)
+    said = {} if bias else made
+    params = keras_weights.bidirectional_from_keras(layer.get_weights(), name, **said)
+    output, _ = bidirectional(params, x, layer=name, mask=mask, last=last)
+    assert_close(output, layer(x, mask=mask))
+    same_weights(keras_weights.bidirectional_to_keras(params, name), layer)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from attention_from_scratch import SASRec
+from attention_from_scratch.files import FORMAT
 from attention_from_scratch.interop import keras, torch
 
 HISTORIES = [[1, 2, 3], [4], [3, 3, 1, 2, 4, 1, 2], []]
@@ -126,24 +127,30 @@ def test_settings_that_somebody_edited_are_an_error_that_names_the_file(metadata
     refused(tmp_path, metadata)
 
 
-@pytest.mark.parametrize(
-    "change", [{"item_counts": [1, 2]}, {"item_counts": None}, {"history": ...}]
-)
-def test_settings_that_do_not_fit_the_weights_are_an_error(change, tmp_path):
+DESCRIPTIONS = {
+    "too few counts": ({"item_counts": [1, 2]}, "is not .*: item_counts must be 5 integers"),
+    "no counts": ({"item_counts": None}, "is not .*: item_counts must be 5 integers"),
+    "a part that is missing": ({"history": ...}, "lacks a part of a model saved here: 'history'"),
+    "a part that is not": ({"colour": 1}, "is not .*: its description has 'colour', which a model"),
+}
+
+
+@pytest.mark.parametrize(("change", "message"), DESCRIPTIONS.values(), ids=DESCRIPTIONS)
+def test_settings_that_do_not_fit_the_weights_are_an_error(change, message, tmp_path):
     model = trained()
-    description = {"config": model.config, "history": [], "best_epoch": 0}
+    description = {"format": FORMAT, "config": model.config, "history": [], "best_epoch": 0}
     description |= {"item_counts": model.item_counts.tolist()} | change
     description = {name: value for name, value in description.items() if value is not ...}
-    refused(tmp_path, json.dumps(description))
+    refused(tmp_path, json.dumps(description), message)
 
 
-def refused(tmp_path, metadata):
+def refused(tmp_path, metadata, message="(is not|lacks)"):
     import safetensors.numpy
 
     path = tmp_path / "edited.safetensors"
     state = {name: np.ascontiguousarray(array) for name, array in trained().to_torch().items()}
     safetensors.numpy.save_file(state, path, {"attention_from_scratch": metadata})
-    with pytest.raises(ValueError, match=r"edited.safetensors (is not|lacks)"):
+    with pytest.raises(ValueError, match=rf"edited.safetensors {message}"):
         SASRec.load(path)
 
 
