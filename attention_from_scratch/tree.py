@@ -18,10 +18,14 @@ def tree_map(function: Callable, tree: Tree, *others: Tree) -> Tree:
                 raise ValueError(f"trees differ: one has {list(tree)}, another {list(other)}")
         return {name: tree_map(function, tree[name], *(o[name] for o in others)) for name in tree}
     if isinstance(tree, list | tuple):
-        return type(tree)(
-            tree_map(function, *branches) for branches in zip(tree, *others, strict=True)
-        )
+        branches = [tree_map(function, *found) for found in zip(tree, *others, strict=True)]
+        return like_sequence(tree, branches)
     return function(tree, *others)
+
+
+def like_sequence(tree: list | tuple, branches: list) -> list | tuple:
+    """Other branches in the form of a list, a tuple or a namedtuple."""
+    return type(tree)(*branches) if hasattr(tree, "_fields") else type(tree)(branches)
 
 
 def tree_leaves(tree: Tree, path: str = "") -> Iterator[tuple[str, np.ndarray]]:
@@ -70,7 +74,7 @@ def rebuild(tree: Tree, leaves: dict, path: str = "") -> Tree:
     if isinstance(tree, dict | list | tuple):
         items = tree.items() if isinstance(tree, dict) else enumerate(tree)
         built = {n: rebuild(b, leaves, f"{path}.{n}" if path else str(n)) for n, b in items}
-        return built if isinstance(tree, dict) else type(tree)(built.values())
+        return built if isinstance(tree, dict) else like_sequence(tree, list(built.values()))
     return leaves[path]
 
 

@@ -2,7 +2,7 @@
 
 from attention_from_scratch.verify.asserting import assert_gradients
 from attention_from_scratch.verify.cases import Case, op_cases
-from attention_from_scratch.verify.compare import BOUNDS, compare
+from attention_from_scratch.verify.compare import compare
 from attention_from_scratch.verify.doctor import Diagnosis, Finding, diagnose
 from attention_from_scratch.verify.dump import check_dump
 from attention_from_scratch.verify.foreign import as_op
@@ -11,7 +11,6 @@ from attention_from_scratch.verify.numerical import central_difference, complex_
 from attention_from_scratch.verify.report import GradientError, GradientReport, GradientRow
 
 __all__ = [
-    "BOUNDS",
     "Case",
     "Diagnosis",
     "Finding",

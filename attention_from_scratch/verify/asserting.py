@@ -2,8 +2,6 @@
 
 from collections.abc import Callable
 
-import numpy as np
-
 from attention_from_scratch.verify.doctor import words
 from attention_from_scratch.verify.foreign import as_op
 from attention_from_scratch.verify.gradients import check_gradients
@@ -33,7 +31,7 @@ def assert_gradients(op, *inputs, reference: Callable | None = None, **settings)
     if report.passed:
         return
     if reference is not None:
-        own = {"projections", "tolerances", "seed", "raise_on_failure"}
+        own = {"projections", "tolerances", "constant", "seed", "raise_on_failure"}
         keywords = {name: value for name, value in settings.items() if name not in own}
         report.diagnosis = words(op, reference, inputs, keywords)
     raise GradientError(f"{message(report)}\n{report}")
@@ -43,18 +41,25 @@ def message(report: GradientReport) -> str:
     """Which input, which entry, both values, the ratio between them."""
     if not report.rows:
         return f"{report.op}: its inputs are empty, so nothing was compared"
+    if report.faults:
+        return f"{report.op}: {report.faults[0]}"
     worst = report.worst
     said, measured = worst.backward, worst.numerical
+    if report.verdict == "cannot tell":
+        return (
+            f"{report.op}: whether the gradient of {worst.name} is right cannot be told "
+            f"{extent(worst, 'open')}: {report.notes[-1]}"
+        )
     ratio = f"{said / measured:.6g}" if measured else "undefined, as the derivative is 0"
     return (
-        f"{report.op}: the gradient of {worst.name} is wrong {extent(worst)}: backward says "
-        f"{said:.10g}, the {worst.method} measures {measured:.10g}, ratio {ratio}"
+        f"{report.op}: the gradient of {worst.name} is wrong {extent(worst, 'wrong')}: backward "
+        f"says {said:.10g}, the {worst.method} measures {measured:.10g}, ratio {ratio}"
     )
 
 
-def extent(row: GradientRow) -> str:
-    """How much of an array is wrong, and where most."""
-    wrong = ~(np.abs(row.gradient - row.measured) <= row.tolerance * row.scale)  # `not <=`: NaN too
+def extent(row: GradientRow, verdict: str) -> str:
+    """How much of an array has this verdict, and where most."""
+    some = row.verdicts == verdict
     if row.directions:
-        return f"along {wrong.sum()} of {wrong.size} random directions, most along {row.where[0]}"
-    return f"in {wrong.mean():.0%} of its entries, most at {row.where}"
+        return f"along {some.sum()} of {some.size} random directions, most along {row.where[0]}"
+    return f"in {some.mean():.0%} of its entries, most at {row.where}"

@@ -1,10 +1,12 @@
 """What an op takes and what its backward pass gives back, and what to say where it does not."""
 
 import inspect
+from contextlib import contextmanager, suppress
 
 import numpy as np
 
-from attention_from_scratch.tree import tree_leaves, tree_map
+from attention_from_scratch.tree import leaves, tree_leaves, tree_map
+from attention_from_scratch.verify.outputs import as_outputs, call_backward
 from attention_from_scratch.verify.report import GradientError
 
 
@@ -16,15 +18,39 @@ def frozen(array):
 
 
 def as_input(value):
-    """An input of an op, read-only: a tree of arrays, or one array, also of lists of numbers."""
-    leaves = [leaf for _, leaf in tree_leaves(value)]
-    numbers = isinstance(value, list | tuple) and all(np.isscalar(leaf) for leaf in leaves)
+    """An input of an op, read-only: a tree of arrays, or one array, also of lists of numbers.
+
+    A Python number, a string and the like stay what they are: constants. Complex numbers are an
+    error.
+    """
+    if isinstance(value, np.generic):
+        value = np.asarray(value)
+    found = leaves(value)
+    if any(np.iscomplexobj(leaf) for leaf in found):
+        raise TypeError(
+            "an input is complex, but must be real: a gradient here is that of real numbers "
+            "(hand in the real and the imaginary part as two inputs)"
+        )
+    if not isinstance(value, dict | list | tuple | np.ndarray):
+        return np.asarray(value) if hasattr(value, "__array__") else value
+    numbers = isinstance(value, list | tuple) and all(map(np.isscalar, found))
     return frozen(value) if numbers else tree_map(frozen, value)
+
+
+def as_inputs(values) -> list:
+    """All inputs of a call; where there is no array, Python's floats are what is differentiated."""
+    inputs = [as_input(value) for value in values]
+    if not any(map(is_differentiable, inputs)):
+        inputs = [frozen(value) if type(value) is float else value for value in inputs]
+    return inputs
 
 
 def is_differentiable(value) -> bool:
     """Whether the input is a float array, or a tree of them."""
-    return any(np.issubdtype(leaf.dtype, np.floating) for _, leaf in tree_leaves(value))
+    return any(
+        isinstance(leaf, np.ndarray | np.generic) and np.issubdtype(leaf.dtype, np.floating)
+        for _, leaf in tree_leaves(value)
+    )
 
 
 def argument_names(op, n_inputs) -> list[str]:
@@ -38,54 +64,115 @@ def argument_names(op, n_inputs) -> list[str]:
 
 
 def differentiable_only(gradients, inputs) -> list:
-    """The gradients of the float inputs, after a look at the places of all.
+    """The gradients of the float inputs, in their order; see `gradients_by_position`."""
+    found = gradients_by_position(gradients, inputs)
+    missing = [i for i, value in enumerate(inputs) if is_differentiable(value) and i not in found]
+    if missing:
+        raise GradientError(f"gradient {missing[0] + 1} is None, but its input is not None")
+    return list(found.values())
 
-    There has to be one for each positional input that is not of integers, in their order: None for
-    an input that was None.
+
+def gradients_by_position(gradients, inputs, constant=()) -> dict[int, object]:
+    """{position: gradient} of what is differentiated, after a look at the places of all.
+
+    Backward may give one gradient for each input that is differentiated (None for an input that was
+    None), or one for each input, as in PyTorch. An input whose gradient is None is a constant.
+
+    Raises
+    ------
+    GradientError
+        For another number of gradients, or one for an input that was None.
     """
-    expected = [value for value in inputs if value is None or is_differentiable(value)]
-    if isinstance(gradients, list) and not any(isinstance(value, list) for value in expected):
+    wanted = [i for i, v in enumerate(inputs) if v is None or is_differentiable(v)]
+    without = [i for i in wanted if i not in constant]
+    if isinstance(gradients, list) and not any(isinstance(inputs[i], list) for i in wanted):
         raise GradientError(
             f"backward returned a list of {len(gradients)}, but must return the gradient itself, "
             "or a tuple where there are several"
         )
-    gradients = gradients if isinstance(gradients, tuple) else (gradients,)
-    while len(gradients) > len(expected) and gradients[-1] is None:
+    several = isinstance(gradients, tuple) and not is_one_tuple(gradients, inputs, without)
+    gradients = gradients if several else (gradients,)
+    while len(gradients) > len(wanted) and len(gradients) != len(inputs) and gradients[-1] is None:
         gradients = gradients[:-1]  # for an optional argument that was left out
-    if len(gradients) != len(expected):
+    layouts = [without, wanted, list(range(len(inputs)))]
+    layout = next((places for places in layouts if len(places) == len(gradients)), None)
+    if layout is None:
         raise GradientError(
-            f"backward returned {len(gradients)} gradients, but the op has {len(expected)} "
-            "differentiable inputs (None counts)"
+            f"backward returned {len(gradients)} gradients, but the op has {len(wanted)} "
+            "differentiable inputs (None counts; name those that have no gradient: constant=...)"
         )
-    for index, (gradient, value) in enumerate(zip(gradients, expected, strict=True)):
-        if (gradient is None) != (value is None):
+    found = {}
+    for position, gradient in zip(layout, gradients, strict=True):
+        if inputs[position] is None and gradient is not None:
             raise GradientError(
-                f"gradient {index + 1} of {len(expected)} is {describe(gradient)}, "
-                f"but its input is {describe(value)}"
+                f"gradient {layout.index(position) + 1} of {len(layout)} is not None, but its "
+                "input is None"
             )
-    return [gradient for gradient in gradients if gradient is not None]
+        if gradient is not None and position in without:
+            found[position] = gradient
+    return found
 
 
-def describe(value) -> str:
-    """Whether a gradient is None, in words for an error."""
-    return "None" if value is None else "not None"
+def is_one_tuple(gradients: tuple, inputs, wanted: list[int]) -> bool:
+    """Whether a tuple is the gradient of the one input, which is a tuple itself."""
+    if len(wanted) != 1 or not isinstance(inputs[wanted[0]], tuple):
+        return False
+    return len(gradients) == len(inputs[wanted[0]]) and not (
+        len(gradients) == 1 and isinstance(gradients[0], tuple)
+    )
 
 
-def require_dtype(output, inputs) -> None:
-    """Raise unless the output has the dtype of the float inputs."""
+def positions_of(constant, names: list[str]) -> set[int]:
+    """The positions of the arguments that `constant` names.
+
+    Raises ValueError for a name that the op does not have.
+    """
+    constant = (constant,) if isinstance(constant, str) else tuple(constant)
+    for name in constant:
+        if name not in names:
+            raise ValueError(f"constant was {name!r}, but must be among {', '.join(names)}")
+    return {names.index(name) for name in constant}
+
+
+def dtype_of(inputs) -> np.dtype:
+    """The dtype of the float inputs: float32 or float64, or an error."""
     for value in filter(is_differentiable, inputs):
-        dtype = next(leaf for _, leaf in tree_leaves(value)).dtype
+        dtype = next(leaf.dtype for _, leaf in tree_leaves(value) if leaf.dtype.kind == "f")
+        if dtype not in (np.float32, np.float64):
+            raise ValueError(f"an input has dtype {dtype}, but must be float32 or float64")
+        return dtype
+    raise ValueError(f"none of the {len(inputs)} inputs holds floats: there is no gradient")
+
+
+def require_dtype(outputs, dtype) -> None:
+    """Raise unless the outputs have the dtype of the float inputs, and one of them is of floats."""
+    floats = [output for output in outputs if output.dtype.kind not in "biu"]
+    if not floats:
+        raise GradientError("the output is of integers, which have no gradient")
+    for output in floats:
         if output.dtype != dtype:
             raise GradientError(f"the output has dtype {output.dtype}, but the inputs have {dtype}")
 
 
+def require_steady(op, inputs, keywords, outputs) -> None:
+    """Raise unless the op gives the same outputs when it is called again."""
+    again = as_outputs(op(*inputs, **keywords)[0], dtype_of(inputs))
+    for first, second in zip(outputs, again, strict=True):
+        if not np.array_equal(first, second, equal_nan=first.dtype.kind == "f"):
+            raise GradientError(
+                "the op gives another output when it is called again with the same inputs: it is "
+                "random, or remembers. Hand it what is drawn (a keep mask), or make the generator "
+                "inside it from a seed"
+            )
+
+
 def require_alike(name, value, gradient):
     """Raise unless the gradient has the same leaves, shapes and dtype as its input."""
-    leaves, d_leaves = dict(tree_leaves(value)), dict(tree_leaves(gradient))
-    if leaves.keys() != d_leaves.keys():
-        odd = sorted(leaves.keys() ^ d_leaves.keys())
+    of_value, d_leaves = dict(tree_leaves(value)), dict(tree_leaves(gradient))
+    if of_value.keys() != d_leaves.keys():
+        odd = sorted(of_value.keys() ^ d_leaves.keys())
         raise GradientError(f"the gradient of {name} is another tree: {', '.join(odd)}")
-    for path, leaf in leaves.items():
+    for path, leaf in of_value.items():
         d_leaf = d_leaves[path]
         full = f"{name}.{path}" if path else name
         if d_leaf.shape != leaf.shape or d_leaf.dtype != leaf.dtype:
@@ -95,19 +182,50 @@ def require_alike(name, value, gradient):
             )
 
 
-def require_equal(first, second):
+def require_equal(first, second) -> None:
     """Raise unless a second call of backward gave the same numbers."""
     if not np.array_equal(first, second, equal_nan=True):
-        raise GradientError(
-            "backward gave another answer when called again, or (of a loss) without an argument"
-        )
+        raise GradientError("backward gave another answer when called again")
 
 
-def disturb(op, inputs, keywords, backward, d_output) -> None:
+def is_negative(of_negative, first) -> bool:
+    """Whether gradients are minus others, but for rounding."""
+    found = zip(leaves(of_negative), leaves(first), strict=True)
+    return all(
+        np.allclose(a, -b, rtol=1e-3, atol=1e-6 * np.abs(b).max(initial=0), equal_nan=True)
+        for a, b in found
+    )
+
+
+def require_close(without, with_one) -> None:
+    """Raise unless backward() gave the numbers of backward(1), but for rounding."""
+    size = np.abs(with_one).max(initial=0)
+    if not np.allclose(without, with_one, rtol=1e-3, atol=1e-4 * size, equal_nan=True):
+        raise GradientError("backward gave another answer without an argument than for d_output 1")
+
+
+def disturb(op, inputs, keywords, backward, d_outputs) -> None:
     """Use the op and its backward for something else: neither may remember it."""
     others = [
-        tree_map(lambda leaf: frozen(2 * leaf), value) if is_differentiable(value) else value
+        tree_map(lambda leaf: frozen(leaf * leaf.dtype.type(0.9375)), value)
+        if is_differentiable(value)
+        else value
         for value in inputs
     ]
-    op(*others, **keywords)
-    backward(frozen(d_output + d_output))
+    with np.errstate(all="ignore"), suppress(Exception):  # it may not be made for such inputs
+        op(*others, **keywords)
+    call_backward(backward, [frozen(d_output + d_output) for d_output in d_outputs])
+
+
+@contextmanager
+def writing_told():
+    """Say in one line what an op does that writes to what is not its own."""
+    try:
+        yield
+    except ValueError as error:
+        if "read-only" not in str(error):
+            raise
+        raise GradientError(
+            f"{error}: the op or its backward writes to its inputs or to d_output, which are "
+            "read-only, as they are still its caller's; let it copy what it changes"
+        ) from error

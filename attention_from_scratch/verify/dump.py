@@ -21,20 +21,21 @@ from pathlib import Path
 import numpy as np
 
 from attention_from_scratch import ops
-from attention_from_scratch.tree import nested
-from attention_from_scratch.verify.compare import BOUNDS, rows_of
-from attention_from_scratch.verify.contract import (
-    argument_names,
-    differentiable_only,
-    is_differentiable,
-)
+from attention_from_scratch.tree import nested, tree_leaves
+from attention_from_scratch.verify.compare import Side, changes, rows_of
+from attention_from_scratch.verify.contract import argument_names
 from attention_from_scratch.verify.doctor import diagnose_call, knows
+from attention_from_scratch.verify.floors import at_run, nudged
 from attention_from_scratch.verify.report import GradientReport
 
-# Code in 16 bits usually adds up in 32 and rounds what it stores: the result, and in attention the
-# scores and the weights on the way. A few roundings of half an epsilon each.
-EPSILON = {"float16": 2.0**-10, "bfloat16": 2.0**-7}
-HALF_PRECISION_EPSILONS = 8
+EPSILON = {
+    "float16": 2.0**-10,
+    "bfloat16": 2.0**-7,
+    "float32": 2.0**-23,
+    "float64": 2.0**-52,
+}
+FEW = 0.25  # of the floor: in 16 bits little is left beyond 16 of them
+WRONG = 64.0  # times the floor: here there is no second method to be asked
 
 WHOLE, IN_PARTS = ("output", "d_output"), ("input", "keyword", "grad")
 INTEGERS = {
@@ -95,32 +96,30 @@ def fill(report: GradientReport, op, values: dict, precision: str) -> None:
         if name not in known:
             words = ", ".join(known) or "no keywords"
             raise ValueError(f"it has keyword.{name}, but {op.__name__} has {words}")
-    output, backward = op(*inputs, **keywords)
+    output, _ = op(*inputs, **keywords)
     if "d_output" not in values and np.ndim(output):
         raise ValueError(f"it has no d_output, which {op.__name__} needs")
-    gradients = backward(values["d_output"]) if "d_output" in values else backward()
-
-    settings = {"bound": bound_of(precision), "zeros": precision == "float64"}
+    d_output = np.asarray(values.get("d_output", 1.0), np.float64)
+    side = Side(op, keywords, argument_names(op, len(inputs)), set())
+    ours = side.named(inputs, [d_output])
+    eps = epsilon_of(precision)
+    change = changes(ours, [at_run(side.named, *run) for run in nudged(inputs, [d_output], eps, 0)])
+    given = {"output": values["output"]} if "output" in values else {}
+    for name, tree in part(values, "grad").items():
+        given |= {f"d_{name}.{path}" if path else f"d_{name}": a for path, a in tree_leaves(tree)}
+    unknown = [name for name in given if name.split(".")[0] not in {n.split(".")[0] for n in ours}]
+    if unknown:
+        names = dict.fromkeys(n.split(".")[0][2:] for n in ours if n.startswith("d_"))
+        raise ValueError(f"it has grad.{unknown[0][2:]}, but {op.__name__} has {', '.join(names)}")
     rows = report.rows
-    if "output" in values:
-        rows += rows_of("output", values["output"], output, "ours", **settings)
-    given = part(values, "grad")
-    names = argument_names(op, len(inputs))
-    names = [name for name, v in zip(names, inputs, strict=True) if is_differentiable(v)]
-    for name, gradient in zip(names, differentiable_only(gradients, inputs), strict=True):
-        if name in given:
-            rows += rows_of(f"d_{name}", given.pop(name), gradient, "ours", **settings)
-    if given:
-        raise ValueError(
-            f"it has grad.{next(iter(given))}, but {op.__name__} has {', '.join(names)}"
-        )
+    share = FEW if precision in ("float16", "bfloat16") else 1.0
+    rows += rows_of(given, ours, change, eps, "ours", share=share, wrong=WRONG)
     if not rows:
         raise ValueError("it has neither output nor grad.* with an entry: nothing to compare")
     gradients_alone = all(row.passed for row in rows if row.name.startswith("output"))
     if not report.passed and gradients_alone and knows(op.__name__):
         found = {row.name: row.gradient for row in rows if row.name.startswith("d_")}
-        d_output = np.asarray(values.get("d_output", 1.0))
-        tolerance = bound_of(precision)
+        tolerance = 16 * eps
         report.diagnosis = str(
             diagnose_call(op.__name__, tuple(inputs), keywords, d_output, found, tolerance)
         )
@@ -194,14 +193,11 @@ def dtype_of(arrays) -> str:
     return str(min(dtypes, key=lambda dtype: dtype.itemsize))
 
 
-def bound_of(precision: str) -> float:
-    """How far a right result of this precision may be off."""
-    if precision in EPSILON:
-        return HALF_PRECISION_EPSILONS * EPSILON[precision]
-    if ("op", precision) not in BOUNDS:
-        allowed = [*EPSILON, "float32", "float64"]
-        raise ValueError(f"precision was {precision!r}, but must be one of {', '.join(allowed)}")
-    return BOUNDS["op", precision]
+def epsilon_of(precision: str) -> float:
+    """The epsilon of a precision."""
+    if precision not in EPSILON:
+        raise ValueError(f"precision was {precision!r}, but must be one of {', '.join(EPSILON)}")
+    return EPSILON[precision]
 
 
 def part(values: dict, root: str) -> dict:

@@ -1,8 +1,11 @@
 """What a gradient check found, as a table."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
+
+from attention_from_scratch.verify.floors import RIGHT
 
 
 class GradientError(AssertionError):
@@ -11,100 +14,142 @@ class GradientError(AssertionError):
 
 @dataclass(frozen=True)
 class GradientRow:
-    """One array compared by one method.
+    """One array: what backward said, what was measured, and the verdict on each entry.
 
-    `gradient` is all that backward said and `measured` all that the method found; `scale` is what
-    errors are divided by. The table shows the entry that differs most. With `directions` the two
-    hold slopes along random directions in place of entries.
+    `gradient` is all that backward said, `measured` all that was measured by `methods`, `floor` how
+    far right code may be off (see `floors`) and `verdicts` "right", "open" or "wrong", all of the
+    array's shape; with `directions` they are of slopes along random directions. `kinks` are the
+    entries at which the slopes to both sides differ. The table shows the entry that is furthest
+    beyond its floor. `errors` has for each method the largest difference over `scale`, the largest
+    entry of the input's gradient.
     """
 
     name: str
-    method: str
-    tolerance: float
     gradient: np.ndarray
     measured: np.ndarray
-    scale: float
+    floor: np.ndarray
+    verdicts: np.ndarray
+    methods: np.ndarray
+    kinks: np.ndarray
+    errors: dict[str, float] = field(default_factory=dict)
     directions: bool = False
 
+    @cached_property
+    def beyond(self) -> np.ndarray:
+        """The difference of each entry, in floors."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            beyond = np.abs(self.gradient - self.measured) / self.floor
+        return np.where(self.gradient == self.measured, 0, np.nan_to_num(beyond, nan=np.inf))
+
     @property
+    def in_floors(self) -> float:
+        """The largest of them; up to 16 is right."""
+        return float(self.beyond.max())
+
+    @cached_property
     def where(self) -> tuple[int, ...]:
-        """Index of the entry that differs most; one that is not a number comes first."""
-        difference = np.abs(self.gradient - self.measured)
-        worst = np.nan_to_num(difference, nan=np.inf).argmax()
-        return tuple(map(int, np.unravel_index(worst, difference.shape)))
+        """Index of the entry that is furthest beyond its floor: first the wrong ones."""
+        beyond = self.beyond
+        rank = np.select([self.verdicts == "wrong", self.verdicts == "open"], [2, 1], 0)
+        order = np.lexsort((beyond.ravel(), rank.ravel()))
+        return tuple(map(int, np.unravel_index(order[-1], beyond.shape)))
+
+    @property
+    def method(self) -> str:
+        """The method that decided on the entry shown."""
+        return str(self.methods[self.where])
 
     @property
     def backward(self) -> float:
-        """What backward said at the entry that differs most."""
+        """What backward said at the entry shown."""
         return float(self.gradient[self.where])
 
     @property
     def numerical(self) -> float:
-        """What was measured at the entry that differs most."""
+        """What was measured at the entry shown."""
         return float(self.measured[self.where])
 
     @property
     def error(self) -> float:
-        """The largest difference, over `scale`."""
-        return abs(self.backward - self.numerical) / self.scale
+        """The difference at the entry shown."""
+        return abs(self.backward - self.numerical)
+
+    @property
+    def allowed(self) -> float:
+        """The difference up to which the entry shown is right."""
+        return RIGHT * float(self.floor[self.where])
+
+    @property
+    def verdict(self) -> str:
+        """The verdict on the worst entry: "right", "cannot tell" or "wrong"."""
+        if (self.verdicts == "wrong").any():
+            return "wrong"
+        return "cannot tell" if (self.verdicts == "open").any() else "right"
 
     @property
     def passed(self) -> bool:
-        """Whether the error is within the tolerance; NaN is not."""
-        return self.error <= self.tolerance and bool(np.isfinite(self.scale))
+        """Whether every entry is right."""
+        return self.verdict == "right"
 
 
 @dataclass
 class GradientReport:
-    """What a check found: a row for each array and method; prints as a table."""
+    """What a check found: a row for each array; prints as a table."""
 
     op: str
     rows: list[GradientRow] = field(default_factory=list)
     heading: str = "gradient check of"
-    labels: tuple[str, str] = ("backward", "numerical")
+    labels: tuple[str, str] = ("backward", "measured")
+    faults: list[str] = field(default_factory=list)  # what is wrong with the whole of it
+    notes: list[str] = field(default_factory=list)
     diagnosis: str = ""
 
     @property
+    def verdict(self) -> str:
+        """The verdict on all: "right" if every row is, "wrong" if any is, else "cannot tell"."""
+        verdicts = {row.verdict for row in self.rows}
+        if "wrong" in verdicts or self.faults:
+            return "wrong"
+        return "right" if verdicts == {"right"} else "cannot tell"
+
+    @property
     def passed(self) -> bool:
-        """Whether every row passed, and there was one."""
-        return bool(self.rows) and all(row.passed for row in self.rows)
+        """Whether every row is right, and there was one."""
+        return self.verdict == "right"
 
     @property
     def worst(self) -> GradientRow:
-        """The row that is furthest beyond (or nearest to) its tolerance, if there is any row."""
-        return max(self.rows, key=lambda r: np.nan_to_num(r.error / r.tolerance, nan=np.inf))
+        """The row that is furthest beyond (or nearest to) what is allowed, if there is any row."""
+
+        def beyond(row):
+            ratio = row.error / row.allowed if row.allowed else np.inf if row.error else 0
+            rank = ["right", "cannot tell", "wrong"].index(row.verdict)
+            return rank, np.nan_to_num(ratio, nan=np.inf)
+
+        return max(self.rows, key=beyond)
 
     def error(self, method: str = "complex step") -> float:
-        """Largest error of any input by one method; NaN where it compared nothing."""
-        errors = (row.error for row in self.rows if row.method == method)
+        """Largest difference by one method over the largest entry; NaN where it measured none."""
+        errors = [row.errors[method] for row in self.rows if method in row.errors]
         return max(errors, default=float("nan"))
 
     def __str__(self) -> str:
         width = max([len("input"), *(len(row.name) for row in self.rows)])
+        word = {"right": "passed", "wrong": "FAILED", "cannot tell": "CANNOT TELL"}[self.verdict]
         lines = [
-            f"{self.heading} {self.op}: {'passed' if self.passed else 'FAILED'}",
-            f"  {'input':{width}}  {'method':18}  {'error':>7}  {'allowed':>7}  "
+            f"{self.heading} {self.op}: {word}",
+            f"  {'input':{width}}  {'method':18}  {'differs':>7}  {'allowed':>7}  "
             f"{'at':>12}  {self.labels[0]:>17}  {self.labels[1]:>17}",
         ]
         for row in self.rows:
             lines.append(
-                f"  {row.name:{width}}  {row.method:18}  {row.error:7.1e}  {row.tolerance:7.0e}  "
+                f"  {row.name:{width}}  {row.method:18}  {row.error:7.1e}  {row.allowed:7.0e}  "
                 f"{row.where!s:>12}  {row.backward:17.10g}  {row.numerical:17.10g}"
-                f"{'' if row.passed else '  <- wrong'}"
+                f"{'' if row.passed else f'  <- {row.verdict}'}"
             )
         if not self.rows:
             lines.append("  nothing was compared: the inputs are empty")
-        if self.only_complex_step_fails:
-            lines.append(
-                "  Only the complex step disagrees. Either the error is too small to be seen by a\n"
-                "  difference, or the forward pass is not analytic (abs, conj, norm, ...)."
-            )
+        lines += [f"  {line}" for line in (*self.faults, *self.notes)]
         return "\n".join([*lines, self.diagnosis] if self.diagnosis else lines)
-
-    @property
-    def only_complex_step_fails(self) -> bool:
-        """Whether central differences found nothing that the complex step finds."""
-        failed = {row.method for row in self.rows if not row.passed}
-        return failed == {"complex step"} and len({row.method for row in self.rows}) > 1
 
     __repr__ = __str__  # so that a notebook shows it

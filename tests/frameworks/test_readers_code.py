@@ -95,9 +95,9 @@ DETACH = {
 
 
 @pytest.mark.parametrize("name", DETACH)
-def test_several_outputs_are_an_error(name):
-    with pytest.raises(ValueError, match="the function returned a tuple, but must return one"):
-        as_op(lambda x: (x, x), name)(normal(3))
+def test_an_output_that_is_no_array_is_an_error(name):
+    with pytest.raises((ValueError, TypeError), match="str"):
+        as_op(lambda x: (x, "x"), name)(normal(3))
 
 
 @pytest.mark.parametrize("name", DETACH)
@@ -157,3 +157,73 @@ def test_keras_on_another_backend_is_one_clear_error():
         check=True,
     )
     assert run.stdout.startswith("KERAS_BACKEND was 'jax', but must be 'tensorflow'")
+
+
+class Cube(torch.autograd.Function):
+    """x^3 times a number, which has no gradient."""
+
+    @staticmethod
+    def forward(ctx, x, factor):
+        ctx.save_for_backward(x)
+        ctx.factor = float(factor)
+        return x**3 * ctx.factor
+
+    @staticmethod
+    def backward(ctx, d_output):
+        (x,) = ctx.saved_tensors
+        return 3 * x * x * ctx.factor * d_output, None
+
+
+class DetachedCube(Cube):
+    @staticmethod
+    def backward(ctx, d_output):
+        (x,) = ctx.saved_tensors
+        return 3 * (x * x).detach() * ctx.factor * d_output, None
+
+
+@pytest.mark.parametrize("factor", [2.5, np.array(2.5)], ids=["a number", "an array"])
+def test_an_argument_of_which_backward_says_none_is_a_constant(factor):
+    report = check_gradients(Cube, normal(3), factor)
+    assert report.passed
+    assert len(report.rows) == 1
+
+
+def test_a_second_derivative_that_is_lost_is_found():
+    for function, verdict in ((Cube, "right"), (DetachedCube, "wrong")):
+        assert check_gradients(function, normal(3), 2.0).passed
+        assert check_gradients(function, normal(3), 2.0, order=2).verdict == verdict
+
+
+@pytest.mark.parametrize("name", ["torch", "jax"])
+def test_second_derivatives_of_a_framework_are_checked(name):
+    def loss(params, x):
+        return (x @ params["weight"]) ** 3
+
+    params = {"weight": normal(4, 3)}
+    report = check_gradients(as_op(loss, name), params, normal(2, 4), order=2)
+    assert report.passed
+    assert [row.name for row in report.rows] == ["input 1.weight", "input 2"]
+
+
+def test_where_there_is_no_second_derivative_it_is_said():
+    with pytest.raises(ValueError, match=r"order was 2, but must be 1 of this op.*as_op\(f"):
+        check_gradients(ops.relu, normal(3), order=2)
+    with pytest.raises(ValueError, match="order was 3, but must be 1 or 2"):
+        check_gradients(ops.relu, normal(3), order=3)
+
+
+@pytest.mark.parametrize("name", ["torch", "jax", "keras"])
+def test_functions_with_several_outputs_are_checked(name):
+    report = check_gradients(as_op(lambda x: (x * x, x + 1), name), normal(3))
+    assert report.passed
+    assert compare(
+        lambda x: ((x * x, x + 1), lambda d, e: 2 * x * d + e),
+        as_op(lambda x: (x * x, x + 1), name),
+        normal(3),
+    ).passed
+
+
+def test_outputs_of_integers_have_no_gradient():
+    assert check_gradients(
+        as_op(lambda x: tuple(torch.max(x, dim=-1)), "torch"), normal(3, 4)
+    ).passed

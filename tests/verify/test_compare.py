@@ -40,7 +40,7 @@ def test_a_gradient_that_differs_is_found():
 
     report = compare(wrong, ops.softmax, normal(3, 4))
     assert [row.passed for row in report.rows] == [True, False]
-    assert report.rows[1].error == pytest.approx(0.001)
+    assert report.rows[1].errors["against theirs"] == pytest.approx(0.001, rel=0.01)
 
 
 def test_outputs_of_different_shape_are_an_error():
@@ -79,7 +79,7 @@ def test_their_gradient_may_have_another_dtype():
     assert compare(ops.relu, other, normal(3).astype(np.float32)).passed
 
 
-@pytest.mark.parametrize(("leak", "passed"), [(0, True), (1e-15, True), (1e-13, False)])
+@pytest.mark.parametrize(("leak", "passed"), [(0, True), (1e-15, False), (1e-13, False)])
 def test_a_leak_does_not_hide_behind_large_entries(leak, passed):
     def leaky(x):
         output, backward = ops.relu(x)
@@ -89,7 +89,7 @@ def test_a_leak_does_not_hide_behind_large_entries(leak, passed):
     report = compare(leaky, ops.relu, x)
     assert report.passed == passed
     names = [row.name for row in report.rows if not row.passed]
-    assert names == ([] if passed else ["d_x where 0"])
+    assert names == ([] if passed else ["d_x"])
 
 
 def test_the_table_says_what_each_row_is_held_against():

@@ -191,7 +191,8 @@ def test_rounding_where_two_equal_numbers_should_cancel_is_no_leak(tmp_path, dty
     """The first query sees itself alone: kernels get its d_score as a difference of roundings."""
     arrays = attention_dump(dtype)
     assert not arrays["grad.query"][:, 0].any()
-    arrays["grad.query"][:, 0] += 2 * np.finfo(dtype).eps
+    d_score = 2 * np.finfo(dtype).eps
+    arrays["grad.query"][:, 0] += d_score * arrays["input.key"][:, 0] / 2  # 1 / sqrt(d)
     assert check_dump("scaled_dot_product_attention", written(tmp_path, arrays)).passed
 
 

@@ -3,7 +3,8 @@
 Such a file has
 
 - `VERSION`, and `as_op(function)`: turns a function of the framework's arrays into an op of ours,
-  `(output, backward)`, by way of the framework's automatic differentiation;
+  `(output, backward)`, by way of the framework's automatic differentiation; where the framework can
+  differentiate twice, the op has an attribute `derivative`, an op that gives its gradients;
 - `CALLS`: from the name of an op of ours to the framework's own way of computing it;
 - `constant(array, like)` and `transpose(matrix)`: what else it takes to say a whole network in it;
 - `CANNOT`: cases, (op, note), that it has no way to compute, in words;
@@ -39,9 +40,25 @@ def load(name: str):
         raise ValueError(f"{name} cannot be used: importing it failed with {reason!r}") from None
 
 
-def require_one(output, kind: type) -> None:
-    """Raise unless a function gave one array of its framework."""
-    if not isinstance(output, kind):
-        raise ValueError(
-            f"the function returned a {type(output).__name__}, but must return one {kind.__name__}"
-        )
+def all_outputs(output, kind: type) -> list:
+    """The outputs of a function, one array of its framework or a tuple of them; or an error."""
+    outputs = list(output) if isinstance(output, tuple | list) else [output]
+    for one in outputs:
+        if not isinstance(one, kind):
+            raise ValueError(
+                f"the function returned a {type(one).__name__}, but must return one or several "
+                f"{kind.__name__}"
+            )
+    return outputs
+
+
+def as_given(output, arrays: list):
+    """Arrays in the form that the function gave its outputs in: one alone, or a tuple."""
+    return tuple(arrays) if isinstance(output, tuple | list) else arrays[0]
+
+
+def spread_out(d_outputs: tuple) -> tuple:
+    """What backward was given, one by one: `backward(d_1, d_2)`, `backward((d_1, d_2))` or 1."""
+    if len(d_outputs) == 1 and isinstance(d_outputs[0], tuple | list):
+        return tuple(d_outputs[0])
+    return d_outputs or (1.0,)

@@ -4,8 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from attention_from_scratch.tree import tree_leaves, tree_map
-from attention_from_scratch.verify.frameworks import require_one
+from attention_from_scratch.tree import leaves, tree_map
+from attention_from_scratch.verify.frameworks import all_outputs, as_given, spread_out
 
 jax.config.update("jax_enable_x64", True)  # or every float64 would quietly become float32
 
@@ -33,36 +33,87 @@ REMARKS = {
 
 def as_op(function):
     """An op whose forward and backward are JAX's, by jax.vjp."""
+    name = getattr(function, "__name__", "jax function")
 
     def op(*inputs, **keywords):
-        arrays = [tree_map(jnp.asarray, value) for value in inputs]
-        floating = [i for i, value in enumerate(arrays) if is_floating(value)]
-        keywords = tree_map(to_plain, keywords)
+        arrays, of_floats, floats = by_floats(function, inputs, keywords)
+        output, pull_back = jax.vjp(of_floats, *floats)
+        outputs = all_outputs(output, jax.Array)
 
-        def of_floats(*floats):
-            given = list(arrays)
-            for i, value in zip(floating, floats, strict=True):
-                given[i] = value
-            return function(*given, **keywords)
+        def backward(*d_outputs):
+            return placed(pull_back(cotangents(output, outputs, d_outputs)), arrays)
 
-        output, pull_back = jax.vjp(of_floats, *(arrays[i] for i in floating))
-        require_one(output, jax.Array)
+        return as_given(output, [np.asarray(one) for one in outputs]), backward
 
-        def backward(d_output=1.0):
-            d_output = jnp.broadcast_to(jnp.asarray(d_output, output.dtype), output.shape)
-            found = iter(pull_back(d_output))
-            gradients = tuple(
-                None if value is None else tree_map(without_float0, next(found), value)
-                for value in arrays
-                if value is None or is_floating(value)
-            )
-            return gradients if len(gradients) > 1 else gradients[0]
-
-        return np.asarray(output), backward
-
-    op.__name__ = getattr(function, "__name__", "jax function")
+    op.__name__ = name
     op.complex_step = False  # its inputs have to stay real
+    op.derivative = derivative_of(function, name)
     return op
+
+
+def derivative_of(function, name):
+    """An op that gives the gradients of a function at a fixed d_output, and differentiates them."""
+
+    def op(*inputs, **keywords):
+        arrays, of_floats, floats = by_floats(function, inputs, keywords)
+
+        def first_of(*floats):
+            output, pull_back = jax.vjp(of_floats, *floats)
+            outputs, rng = all_outputs(output, jax.Array), np.random.default_rng(0)
+            d_outputs = tuple(rng.standard_normal(one.shape) for one in outputs)
+            return tuple(jax.tree.leaves(pull_back(cotangents(output, outputs, d_outputs))))
+
+        first, pull_back = jax.vjp(first_of, *floats)
+
+        def backward(*d_first):
+            return placed(pull_back(cotangents(first, first, d_first)), arrays)
+
+        found = [np.asarray(one) for one in first]
+        return tuple(found) if len(found) > 1 else found[0], backward
+
+    op.__name__ = f"derivative of {name}"
+    op.complex_step = False
+    return op
+
+
+def by_floats(function, inputs, keywords):
+    """The inputs as JAX's arrays, the function of those that are of floats, and these."""
+    arrays = [tree_map(to_array, value) for value in inputs]
+    floating = [i for i, value in enumerate(arrays) if is_floating(value)]
+    keywords = tree_map(to_plain, keywords)
+
+    def of_floats(*floats):
+        given = list(arrays)
+        for i, value in zip(floating, floats, strict=True):
+            given[i] = value
+        return function(*given, **keywords)
+
+    return arrays, of_floats, [arrays[i] for i in floating]
+
+
+def cotangents(output, outputs, d_outputs):
+    """What a pull-back takes: a d_output for each output, in the form of the outputs."""
+    found = [
+        jnp.broadcast_to(jnp.asarray(d, one.dtype), one.shape)
+        for one, d in zip(outputs, spread_out(d_outputs), strict=True)
+    ]
+    return found if isinstance(output, list) else as_given(output, found)
+
+
+def placed(found, arrays):
+    """One gradient for each input that is of floats, None for one that is None."""
+    found = iter(found)
+    gradients = tuple(
+        None if value is None else tree_map(without_float0, next(found), value)
+        for value in arrays
+        if value is None or is_floating(value)
+    )
+    return gradients if len(gradients) > 1 else gradients[0]
+
+
+def to_array(value):
+    """An array as JAX's; numbers stay."""
+    return jnp.asarray(value) if isinstance(value, np.ndarray | np.generic) else value
 
 
 def to_plain(value):
@@ -77,7 +128,10 @@ def without_float0(gradient, value):
 
 def is_floating(value):
     """Whether a tree holds an array of floats."""
-    return any(jnp.issubdtype(leaf.dtype, jnp.floating) for _, leaf in tree_leaves(value))
+    return any(
+        isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jnp.floating)
+        for leaf in leaves(value)
+    )
 
 
 def linear(x, weight, bias=None):

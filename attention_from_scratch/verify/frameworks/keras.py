@@ -16,8 +16,8 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from attention_from_scratch.tree import tree_leaves, tree_map
-from attention_from_scratch.verify.frameworks import require_one
+from attention_from_scratch.tree import leaves, tree_map
+from attention_from_scratch.verify.frameworks import all_outputs, as_given, spread_out
 
 if keras.backend.backend() != "tensorflow":
     raise ValueError(
@@ -60,33 +60,46 @@ def as_op(function):
     """An op whose forward and backward are TensorFlow's, by a gradient tape."""
 
     def op(*inputs, **keywords):
-        tensors = [tree_map(tf.constant, value) for value in inputs]
-        watched = [t for value in tensors for _, t in tree_leaves(value) if t.dtype.is_floating]
+        tensors = [tree_map(to_tensor, value) for value in inputs]
+        watched = [t for value in tensors for t in leaves(value) if is_floating(t)]
         keywords = tree_map(to_plain, keywords)
         with tf.GradientTape(persistent=True) as tape:
             tape.watch(watched)
             output = function(*tensors, **keywords)
-        require_one(output, tf.Tensor)
+        outputs = all_outputs(output, tf.Tensor)
 
-        def backward(d_output=1.0):
-            d_output = tf.broadcast_to(tf.constant(np.array(d_output), output.dtype), output.shape)
-            found = iter(tape.gradient(output, watched, d_output, unconnected_gradients="zero"))
+        def backward(*d_outputs):
+            given = [
+                tf.broadcast_to(tf.constant(np.array(d), one.dtype), one.shape)
+                for one, d in zip(outputs, spread_out(d_outputs), strict=True)
+            ]
+            found = iter(tape.gradient(outputs, watched, given, unconnected_gradients="zero"))
 
             def take(tensor):
-                return dense(next(found) if tensor.dtype.is_floating else tf.zeros_like(tensor))
+                return dense(next(found) if is_floating(tensor) else tf.zeros_like(tensor))
 
             gradients = tuple(
                 tree_map(take, value)
                 for value in tensors
-                if value is None or any(t.dtype.is_floating for _, t in tree_leaves(value))
+                if value is None or any(map(is_floating, leaves(value)))
             )
             return gradients if len(gradients) > 1 else gradients[0]
 
-        return output.numpy(), backward
+        return as_given(output, [one.numpy() for one in outputs]), backward
 
     op.__name__ = getattr(function, "__name__", "keras function")
     op.complex_step = False  # its inputs have to stay real
     return op
+
+
+def to_tensor(value):
+    """An array as TensorFlow's; numbers stay."""
+    return tf.constant(value) if isinstance(value, np.ndarray | np.generic) else value
+
+
+def is_floating(tensor) -> bool:
+    """Whether it is a tensor of floats."""
+    return isinstance(tensor, tf.Tensor) and tensor.dtype.is_floating
 
 
 def to_plain(value):

@@ -4,8 +4,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from attention_from_scratch.tree import tree_leaves, tree_map
-from attention_from_scratch.verify.frameworks import require_one
+from attention_from_scratch.tree import leaves, tree_map
+from attention_from_scratch.verify.frameworks import all_outputs, as_given, spread_out
 
 VERSION = f"torch {torch.__version__}"
 
@@ -38,45 +38,95 @@ REMARKS = {
 def as_op(function):
     """An op whose forward and backward are torch's, for a function or a torch.autograd.Function."""
     name = getattr(function, "__name__", "torch function")
-    if isinstance(function, type) and issubclass(function, torch.autograd.Function):
-        function = function.apply
+    own = isinstance(function, type) and issubclass(function, torch.autograd.Function)
+    call = function.apply if own else function
 
     def op(*inputs, **keywords):
         tensors = [tree_map(to_tensor, value) for value in inputs]
-        output = function(*tensors, **tree_map(to_plain, keywords))
-        require_one(output, torch.Tensor)
+        output = call(*tensors, **tree_map(to_plain, keywords))
+        outputs = all_outputs(output, torch.Tensor)
 
-        def backward(d_output=1.0):
-            leaves = [t for value in tensors for _, t in tree_leaves(value) if t.requires_grad]
-            d_output = torch.as_tensor(np.array(d_output), dtype=output.dtype).expand_as(output)
-            found = iter([None] * len(leaves))  # if the output depends on none of them
-            if output.requires_grad:
-                found = iter(
-                    torch.autograd.grad(
-                        output, leaves, d_output, retain_graph=True, allow_unused=True
-                    )
-                )
-
-            def take(tensor):  # unused, or of integers: zero
-                gradient = next(found) if tensor.requires_grad else None
-                return (torch.zeros_like(tensor) if gradient is None else gradient).numpy()
-
+        def backward(*d_outputs):
+            found = gradients_of(outputs, tensors, spread_out(d_outputs))
             gradients = tuple(
-                tree_map(take, value)
+                tree_map(lambda t: taken(t, found, unused=None if own else 0), value)
                 for value in tensors
-                if value is None or any(t.requires_grad for _, t in tree_leaves(value))
+                if value is None or any(map(wants_gradient, leaves(value)))
             )
             return gradients if len(gradients) > 1 else gradients[0]
 
-        return output.detach().numpy(), backward
+        return as_given(output, [one.detach().numpy() for one in outputs]), backward
 
     op.__name__ = name
     op.complex_step = False  # its inputs have to stay real
+    op.derivative = derivative_of(call, name)
     return op
 
 
+def derivative_of(call, name):
+    """An op that gives the gradients of a function at a fixed d_output, and differentiates them."""
+
+    def op(*inputs, **keywords):
+        tensors = [tree_map(to_tensor, value) for value in inputs]
+        outputs = all_outputs(call(*tensors, **tree_map(to_plain, keywords)), torch.Tensor)
+        rng = np.random.default_rng(0)
+        d_outputs = [rng.standard_normal(tuple(one.shape)) for one in outputs]
+        wanted = [t for value in tensors for t in leaves(value) if wants_gradient(t)]
+        first = gradients_of(outputs, tensors, d_outputs, twice=True)
+        first = [torch.zeros_like(t) if first[id(t)] is None else first[id(t)] for t in wanted]
+
+        def backward(*d_first):
+            found = gradients_of(first, tensors, spread_out(d_first))
+            gradients = tuple(
+                tree_map(lambda t: taken(t, found, unused=0), value)
+                for value in tensors
+                if value is None or any(map(wants_gradient, leaves(value)))
+            )
+            return gradients if len(gradients) > 1 else gradients[0]
+
+        arrays = [one.detach().numpy() for one in first]
+        return tuple(arrays) if len(arrays) > 1 else arrays[0], backward
+
+    op.__name__ = f"derivative of {name}"
+    op.complex_step = False
+    return op
+
+
+def gradients_of(outputs, tensors, d_outputs, *, twice=False) -> dict:
+    """{id of a tensor: its gradient, or None where the outputs do not depend on it}."""
+    wanted = [t for value in tensors for t in leaves(value) if wants_gradient(t)]
+    given = [
+        (one, torch.as_tensor(np.array(d), dtype=one.dtype).expand_as(one))
+        for one, d in zip(outputs, d_outputs, strict=True)
+        if one.requires_grad
+    ]
+    found = [None] * len(wanted)
+    if given:
+        depending, d_outputs = zip(*given, strict=True)
+        settings = {"retain_graph": True, "allow_unused": True, "create_graph": twice}
+        found = torch.autograd.grad(depending, wanted, d_outputs, **settings)
+    return dict(zip(map(id, wanted), found, strict=True))
+
+
+def taken(tensor, found: dict, *, unused):
+    """The gradient of a tensor as an array; `unused` where there is none, 0 for integers."""
+    gradient = found.get(id(tensor))
+    if gradient is None:
+        if unused is None and wants_gradient(tensor):
+            return None
+        gradient = torch.zeros_like(tensor)
+    return gradient.detach().numpy()
+
+
+def wants_gradient(tensor) -> bool:
+    """Whether it is a tensor that is differentiated by, and not a number."""
+    return isinstance(tensor, torch.Tensor) and tensor.requires_grad
+
+
 def to_tensor(array):
-    """A tensor with a copy of an array; of floats, one whose gradient is wanted."""
+    """A tensor with a copy of an array; of floats, one whose gradient is wanted. Numbers stay."""
+    if not isinstance(array, np.ndarray | np.generic):
+        return array
     tensor = torch.tensor(np.array(array))
     return tensor.requires_grad_() if tensor.is_floating_point() else tensor
 

@@ -1,0 +1,340 @@
+"""The slopes of an op at its inputs, measured by two methods, and the verdict on each gradient.
+
+The complex step is exact to rounding where an op is analytic; a central difference asks for nothing
+but loses digits. So:
+
+- at a kink, whatever lies between the slopes to both sides is right;
+- right by the complex step is right, unless a difference objects and the op does something to
+  complex numbers that calculus does not know (it takes their size, or their real part);
+- wrong by the complex step is wrong if a difference objects too, or if the op is clean of such;
+- where the complex step cannot go through, or only it objects and the op is not clean, the
+  difference decides.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from attention_from_scratch.tree import tree_leaves, tree_map
+from attention_from_scratch.verify.analytic import goes_through, what_is_met
+from attention_from_scratch.verify.differences import Differences, Slope
+from attention_from_scratch.verify.floors import RIGHT, RUNS, at_run, judge, nudged, plain, unseen
+from attention_from_scratch.verify.numerical import COMPLEX_STEP
+from attention_from_scratch.verify.outputs import Evaluation, holds_arrays
+
+METHODS = ("complex step", "central difference")
+TOO_LARGE = 1e-3  # a difference of more than this share of what is natural needs more than a floor
+
+Run = tuple[list, list, dict]  # inputs, d_outputs, and gradients by (position, path)
+
+
+class Measurement:
+    """An op at one call: what its backward says there and nearby, and what can be measured.
+
+    Parameters
+    ----------
+    op : in our contract
+    inputs, keywords : of the call; inputs read-only
+    d_outputs : one for each output
+    gradients_of : (inputs, backward, d_outputs) -> {(position, path): array}
+    methods : some of `METHODS`
+    eps : of the dtype that the op is asked in
+    """
+
+    def __init__(self, op, inputs, keywords, d_outputs, gradients_of, methods, eps, seed):
+        self.op, self.keywords, self.eps, self.methods = op, keywords, eps, methods
+        self.faults: list[str] = []
+        self.runs: list[Run] = []
+
+        def gradients_at(inputs, d_outputs):
+            _, backward = op(*inputs, **keywords)
+            return gradients_of(inputs, backward, d_outputs)
+
+        for moved, d_moved in nudged(inputs, d_outputs, eps, seed):
+            gradients = at_run(gradients_at, moved, d_moved)
+            self.runs.append((plain(moved), plain(d_moved), gradients))
+        self.dtype = longest_dtype(op, inputs, keywords)
+        self.real = Evaluation(op, inputs, keywords, self.dtype)
+        self.complex = Evaluation(op, inputs, keywords, np.complex128)
+        self.d_outputs = [d_output.astype(np.float64) for d_output in d_outputs]
+        self.inputs = inputs
+
+    @cached_property
+    def obstacle(self) -> str:
+        """Why the complex step cannot go through the op; nothing if it can."""
+        if "complex step" not in self.methods:
+            return "it was not asked for"
+        return goes_through(self.op, self.complex, self.differences.here)
+
+    @cached_property
+    def met(self) -> set[str]:
+        """What the op does to complex numbers that is not analytic."""
+        return what_is_met(self.complex)
+
+    @cached_property
+    def differences(self) -> Differences:
+        """Central differences at this call."""
+        return Differences(self.real, self.d_outputs)
+
+    @cached_property
+    def nearby(self) -> list[tuple[Evaluation, Differences]]:
+        """The same at the calls of all runs: what measures there."""
+        return [self.measures_at(moved, d_moved) for moved, d_moved, _ in self.runs]
+
+    @cached_property
+    def beside(self) -> list[tuple[Evaluation, Differences]]:
+        """The same at random calls so near that only kinks, and ties, tell them from this one."""
+        rng = np.random.default_rng(5)
+
+        def moved(leaf):
+            if leaf.dtype.kind != "f":
+                return leaf
+            size = np.abs(leaf) + 1e-3 * (np.abs(leaf).max(initial=0) or 1.0)
+            return leaf + 1e-6 * size * rng.standard_normal(leaf.shape)
+
+        return [
+            self.measures_at(
+                [tree_map(moved, v) if holds_arrays(v) else v for v in self.real.inputs],
+                self.d_outputs,
+            )
+            for _ in range(RUNS)
+        ]
+
+    def measures_at(self, inputs: list, d_outputs: list) -> tuple[Evaluation, Differences]:
+        """The op in complex numbers, and its differences, at another call."""
+        real = Evaluation(self.op, inputs, self.keywords, self.dtype)
+        return Evaluation(self.op, inputs, self.keywords, np.complex128), Differences(
+            real, d_outputs
+        )
+
+    def natural_size(self, leaf: np.ndarray) -> float:
+        """The size that a gradient of this leaf has where the output moves in step with it."""
+        outputs = zip(self.d_outputs, self.differences.here, strict=True)
+        total = sum(float((np.abs(d) * np.maximum(np.abs(out), 1)).sum()) for d, out in outputs)
+        largest = float(np.abs(leaf).max(initial=0))
+        return total / (largest or 1.0)
+
+
+def longest_dtype(op, inputs, keywords) -> type:
+    """The longest floats that an op computes with: longdouble if it can, else float64."""
+    try:
+        with np.errstate(all="ignore"):
+            outputs = Evaluation(op, inputs, keywords, np.longdouble)()
+    except Exception:  # whatever a reader's op does with numbers of another kind
+        return np.float64
+    floats = [out.dtype for out in outputs if out.dtype.kind == "f"]
+    return np.longdouble if set(floats) == {np.dtype(np.longdouble)} else np.float64
+
+
+def complex_slope(function: Evaluation, d_outputs, position, path, direction) -> float:
+    """The slope along a direction by the complex step."""
+    leaf = function.leaf(position, path)
+    with np.errstate(all="ignore"):
+        outputs = function(position, path, leaf + 1j * COMPLEX_STEP * direction)
+        moved = (out.imag * d for out, d in zip(outputs, d_outputs, strict=True))
+        return float(sum(float(part.sum()) for part in moved) / COMPLEX_STEP)
+
+
+class OneHots(Sequence):
+    """All arrays of a shape that are 0 but for a single 1."""
+
+    def __init__(self, shape: tuple[int, ...]):
+        self.shape = shape
+
+    def __len__(self) -> int:
+        return math.prod(self.shape)
+
+    def __getitem__(self, i: int) -> np.ndarray:
+        if not 0 <= i < len(self):
+            raise IndexError(i)
+        direction = np.zeros(self.shape)
+        direction.flat[i] = 1
+        return direction
+
+
+class Leaf:
+    """One array of an input: its gradient, asked along directions (or entry by entry)."""
+
+    def __init__(self, of: Measurement, key: tuple[int, str], gradient, directions: Sequence):
+        self.of, self.key, self.directions = of, key, directions
+        self.said = np.array([along(gradient, v) for v in directions])
+        changes = [[along(run[2][key], v) for v in directions] for run in of.runs]
+        with np.errstate(invalid="ignore"):
+            change = np.abs(np.array(changes) - self.said).max(axis=0)
+        self.spread = np.where(np.isfinite(self.said), np.nan_to_num(change, nan=np.inf), 0)
+        self.rounding = of.eps * np.array([size_along(gradient, v) for v in directions])
+        self.spread += unseen(of.op, self.said, of.eps)
+
+    def by_complex_step(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The slopes, their floors, and the verdicts."""
+        of, at = self.of, range(len(self.directions))
+        slopes = np.array(
+            [complex_slope(of.complex, of.d_outputs, *self.key, self.directions[i]) for i in at]
+        )
+        floor = of.eps * np.abs(slopes) + self.rounding_of_sums() + self.spread
+        for i in np.flatnonzero(self.judged(slopes, floor) != "right"):
+            floor[i] += self.change(
+                slopes[i],
+                lambda evaluation, differences, i=i: complex_slope(
+                    evaluation, differences.d_outputs, *self.key, self.directions[i]
+                ),
+            )
+        return slopes, floor, self.judged(slopes, floor)
+
+    def by_difference(self) -> tuple[list[Slope], np.ndarray, np.ndarray]:
+        """The slopes, their floors, and the verdicts; at a kink, anything between is right."""
+        of = self.of
+        slopes = [of.differences.slope(*self.key, v) for v in self.directions]
+        slopes = [self.with_ties_broken(i, slope) for i, slope in enumerate(slopes)]
+        size = np.array([max(abs(slope.low), abs(slope.high)) for slope in slopes])
+        own = of.eps * size + self.rounding_of_sums() + [slope.error for slope in slopes]
+        nearest = np.array(
+            [slope.nearest(said) for slope, said in zip(slopes, self.said, strict=True)]
+        )
+        kinks = np.array([slope.is_kink for slope in slopes])
+        between = kinks & (self.judged(nearest, own) == "right")
+        floor = own + np.where(between, 0, self.spread)
+        for i in np.flatnonzero(self.judged(nearest, floor) != "right"):
+            floor[i] += self.change(
+                slopes[i].middle,
+                lambda _, differences, i=i: differences.slope(*self.key, self.directions[i]).middle,
+            )
+        return slopes, floor, self.judged(nearest, floor)
+
+    def with_ties_broken(self, i: int, slope: Slope) -> Slope:
+        """A slope with those right beside the kink, of which several may meet in a point.
+
+        Of a sort of three equal numbers each may be the middle one, whichever of them is moved.
+        """
+        if not slope.is_kink or slope.nearest(self.said[i]) == self.said[i]:
+            return slope
+        of, v = self.of, self.directions[i]
+        if of.obstacle:
+            return slope.with_slopes([d.slope(*self.key, v).middle for _, d in of.beside])
+        return slope.with_slopes(
+            [complex_slope(c, of.d_outputs, *self.key, v) for c, _ in of.beside]
+        )
+
+    def judged(self, slopes: np.ndarray, floor: np.ndarray) -> np.ndarray:
+        """The verdict on what backward says; open where the slope is not finite."""
+        with np.errstate(invalid="ignore"):
+            verdicts = judge(np.abs(self.said - slopes), floor)
+        verdicts[~np.isfinite(self.said)] = "wrong"
+        verdicts[~np.isfinite(slopes)] = "open"
+        return verdicts
+
+    def rounding_of_sums(self) -> np.ndarray:
+        """What rounding each entry does to a slope along a direction; 0 along a single entry."""
+        single = np.array([np.count_nonzero(v) == 1 for v in self.directions], bool)
+        return np.where(single | ~np.isfinite(self.said), 0.0, self.rounding)
+
+    def change(self, slope: float, measure: Callable) -> float:
+        """The largest change of a measured slope over the runs."""
+        found = np.array([measure(*nearby) for nearby in self.of.nearby])
+        with np.errstate(invalid="ignore"):
+            return float(np.nan_to_num(np.abs(found - slope), nan=np.inf).max())
+
+    def verdict(self) -> "Verdict":
+        """What both methods say together, entry by entry."""
+        of = self.of
+        by_complex = None if of.obstacle else self.by_complex_step()
+        by_difference = None
+        if "central difference" in of.methods or by_complex is None:
+            by_difference = self.by_difference()
+        found = Verdict(self.said)
+        decides = np.ones(len(self.said), bool)
+        if by_difference is not None:
+            slopes, floor, verdicts = by_difference
+            nearest = [slope.nearest(said) for slope, said in zip(slopes, self.said, strict=True)]
+            found.take("central difference", np.array(nearest), floor, verdicts)
+            found.kinks = np.array([slope.is_kink for slope in slopes])
+            if by_complex is not None:
+                decides = self.complex_decides(by_complex[2], verdicts)
+                decides &= ~(found.kinks & (verdicts == "right"))
+        if by_complex is not None:
+            found.take("complex step", *by_complex, decides)
+        if by_difference is not None and by_complex is not None:
+            found.verdicts[self.at_odds(found, by_complex[0], slopes)] = "open"
+        self.doubt_what_is_coarse(found)
+        return found
+
+    def at_odds(self, found: "Verdict", by_complex: np.ndarray, slopes: list[Slope]) -> np.ndarray:
+        """Where nothing is proven: at a kink of which the two methods tell different things."""
+        apart = [
+            abs(one - slope.nearest(one)) > RIGHT * slope.error
+            for one, slope in zip(by_complex, slopes, strict=True)
+        ]
+        return np.array(apart, bool) & found.kinks & (found.verdicts == "wrong")
+
+    def complex_decides(self, by_complex: np.ndarray, by_difference: np.ndarray) -> np.ndarray:
+        """Where the complex step has the last word, of verdicts by both methods."""
+        against = (by_complex == "right") & (by_difference == "wrong")
+        against |= (by_complex != "right") & (by_difference != "wrong")
+        return ~against if against.any() and self.of.met else np.ones(len(against), bool)
+
+    def doubt_what_is_coarse(self, found: "Verdict") -> None:
+        """Call open what differs so much that it is only right because its floor is large."""
+        leaf = self.of.real.leaf(*self.key)
+        with np.errstate(invalid="ignore"):
+            largest = np.nan_to_num(np.abs(found.measured), posinf=0).max(initial=0)
+            difference = np.abs(found.said - found.measured)
+        natural = max(largest, self.of.natural_size(leaf))
+        coarse = (difference > TOO_LARGE * natural) & (found.verdicts == "right")
+        found.verdicts[coarse] = "open"
+
+
+@dataclass
+class Verdict:
+    """For each direction: what backward said, what was measured and how, the floor, the word."""
+
+    said: np.ndarray
+    kinks: np.ndarray
+    measured: np.ndarray
+    floor: np.ndarray
+    verdicts: np.ndarray
+    method: np.ndarray
+    by_method: dict[str, np.ndarray]
+
+    def __init__(self, said: np.ndarray):
+        self.said = said
+        self.kinks = np.zeros(len(said), bool)
+        self.measured, self.floor = np.full(len(said), np.nan), np.zeros(len(said))
+        self.verdicts = np.full(len(said), "open", dtype="<U5")
+        self.method = np.full(len(said), "", dtype="<U18")
+        self.by_method = {}
+
+    def take(self, method: str, slopes, floor, verdicts, where=...) -> None:
+        """Take over what a method found, where it decides."""
+        self.by_method[method] = slopes
+        for mine, theirs in (
+            (self.measured, slopes),
+            (self.floor, floor),
+            (self.verdicts, verdicts),
+        ):
+            mine[where] = theirs[where]
+        self.method[where] = method
+
+
+def along(gradient: np.ndarray, direction: np.ndarray) -> float:
+    """What a gradient says of the slope along a direction; NaN stays in its entry."""
+    moved = direction != 0
+    return float((gradient[moved].astype(np.float64) * direction[moved]).sum())
+
+
+def size_along(gradient: np.ndarray, direction: np.ndarray) -> float:
+    """The root of the sum of squares of what is added up along a direction."""
+    with np.errstate(all="ignore"):
+        return float(np.sqrt(((gradient.astype(np.float64) * direction) ** 2).sum()))
+
+
+def leaves_by_key(inputs: list, gradients: dict) -> dict[tuple[int, str], np.ndarray]:
+    """{(position, path): array} of the gradients of the inputs at some positions."""
+    return {
+        (position, path): np.asarray(leaf)
+        for position, gradient in gradients.items()
+        for path, leaf in tree_leaves(gradient)
+        if np.asarray(dict(tree_leaves(inputs[position])).get(path, 0)).dtype.kind == "f"
+    }

@@ -1,0 +1,65 @@
+"""Slopes by differences: right within the error that they state, and kinks where they are."""
+
+import numpy as np
+import pytest
+
+from attention_from_scratch.verify.differences import Differences
+from attention_from_scratch.verify.outputs import Evaluation
+
+
+def slope(function, x, entry=0):
+    """The slope of the sum of a function of an array, along one entry."""
+    x = np.asarray(x, float)
+    of = Evaluation(lambda x: (function(x), None), [x], {}, np.float64)
+    direction = np.zeros(x.shape)
+    direction.flat[entry] = 1
+    return Differences(of, [np.ones(np.shape(function(x)))]).slope(0, "", direction)
+
+
+SMOOTH = {
+    "a line": (lambda x: 3 * x, [2.0], 3.0),
+    "a parabola": (lambda x: x * x, [1e6], 2e6),
+    "a fast sine": (lambda x: np.sin(1000 * x), [0.7], 1000 * np.cos(700)),
+    "a root near 0": (np.sqrt, [1e-10], 0.5e5),
+    "a steep sigmoid": (lambda x: 1 / (1 + np.exp(-1e4 * x)), [1e-5], 1e4 * 0.24937604),
+    "a small number beside a large one": (lambda x: x * [1, 1e-6], [1e-6, 1e6], 1.0),
+    "0": (lambda x: x * x + x, [0.0, 0.0], 1.0),
+    "what does not depend on it": (lambda x: x[1:] * 2, [1.0, 2.0], 0.0),
+}
+
+
+@pytest.mark.parametrize(("function", "x", "expected"), SMOOTH.values(), ids=SMOOTH)
+def test_a_slope_is_right_within_its_error(function, x, expected):
+    found = slope(function, x)
+    assert not found.is_kink
+    assert abs(found.middle - expected) <= max(4 * found.error, 1e-6 * abs(expected))
+    assert found.error <= 1e-6 * max(1, abs(expected))
+
+
+KINKS = {
+    "abs": (np.abs, [0.0], (-1, 1)),
+    "relu": (lambda x: np.maximum(x, 0), [0.0, 1.0], (0, 1)),
+    "a tie": (lambda x: x.max(keepdims=True), [2.0, 2.0], (0, 1)),
+    "a kink on a slope": (lambda x: x * x + np.abs(x - 3), [3.0], (5, 7)),
+}
+
+
+@pytest.mark.parametrize(("function", "x", "slopes"), KINKS.values(), ids=KINKS)
+def test_a_kink_has_the_slopes_to_both_sides(function, x, slopes):
+    found = slope(function, x)
+    assert found.is_kink
+    np.testing.assert_allclose((found.low, found.high), slopes, atol=1e-6)
+    assert found.nearest(slopes[0] + 0.3) == slopes[0] + 0.3
+    assert found.nearest(slopes[1] + 5) == found.high
+
+
+@pytest.mark.parametrize("distance", [1e-9, 1e-5, 1e-2])
+def test_a_kink_near_by_is_none(distance):
+    found = slope(lambda x: np.abs(x - 1), [1 + distance])
+    assert not found.is_kink
+    assert abs(found.middle - 1) < 1e-3
+
+
+def test_where_a_function_is_not_finite_nothing_is_said():
+    with np.errstate(all="ignore"):
+        assert np.isnan(slope(np.log, [0.0]).middle)
