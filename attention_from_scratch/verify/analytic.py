@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from attention_from_scratch.tree import tree_map
+from attention_from_scratch.tree import leaves, tree_map
 from attention_from_scratch.verify.numerical import COMPLEX_STEP
 from attention_from_scratch.verify.outputs import Evaluation, as_outputs
 
@@ -154,9 +154,7 @@ def noted_outputs(function: Evaluation, met: set[str], nudge: float) -> list[np.
 
 def has_complex(value) -> bool:
     """Whether an input holds complex numbers."""
-    found = []
-    tree_map(lambda leaf: found.append(leaf.dtype.kind == "c"), value)
-    return any(found)
+    return any(np.iscomplexobj(leaf) for leaf in leaves(value))
 
 
 def goes_through(op: Callable, function: Evaluation, real_outputs: list[np.ndarray]) -> str:

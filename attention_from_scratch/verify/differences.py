@@ -18,6 +18,7 @@ Source: Richardson (1911); Ridders, Accurate computation of F'(x) and F'(x) F''(
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -26,6 +27,7 @@ from attention_from_scratch.verify.floors import at_run, nudged
 from attention_from_scratch.verify.outputs import Evaluation, as_outputs
 
 STEPS = tuple(2.0**-n for n in (9, 13, 6, 18, 23, 28, 34, 4))  # of the size of what is stepped
+GLANCE, CURVED = 2.0**-12, 0.05  # a step, and how much slopes to its two sides may differ
 BESIDE = 1e-5  # share by which slopes beside a kink may differ from those at it
 ENOUGH = 1e-9  # error over size at which no other step is tried
 
@@ -71,10 +73,14 @@ class Differences:
     def __init__(self, function: Evaluation, d_outputs: list[np.ndarray]):
         self.function = function
         self.d_outputs = [d_output.astype(np.float64) for d_output in d_outputs]
-        self.here = function()
-        self.rounding = self.change_by_rounding()
 
-    def change_by_rounding(self) -> list[np.ndarray]:
+    @cached_property
+    def here(self) -> list[np.ndarray]:
+        """The outputs at the call itself."""
+        return self.function()
+
+    @cached_property
+    def rounding(self) -> list[np.ndarray]:
         """How much rounding may change each output: eps of its size, and what inputs' does."""
         of = self.function
         eps = max(float(np.finfo(out.dtype).eps) for out in self.here if out.dtype.kind == "f")
@@ -110,6 +116,24 @@ class Differences:
                 if best is not None and best.error <= ENOUGH * abs(best.middle):
                     return best
         return self.settled(best, kink)
+
+    def glance(self, position: int, path: str, direction: np.ndarray) -> Slope | None:
+        """The slope from two steps: enough to see that there is no kink; None if there may be.
+
+        For a slope that is known otherwise, and half of the cost.
+        """
+        leaf = self.function.leaf(position, path)
+        size = float(np.abs(leaf[direction != 0]).max(initial=0)) or float(
+            np.abs(leaf).max(initial=0)
+        )
+        line = Line(self, position, path, direction)
+        line.moves = [np.ones(np.shape(out), bool) for out in self.here]
+        step = GLANCE * (size or 1.0)
+        (far_left, far_right, _), (left, right, noise) = map(line.one_sided, (step, step / 2))
+        if not abs(right - left) <= CURVED * max(abs(left), abs(right)) + 32 * noise:
+            return None
+        middle = (4 * (left + right) - (far_left + far_right)) / 6
+        return Slope(middle, middle, abs(right - left) + noise)
 
     @staticmethod
     def settled(best: Slope | None, kink: Slope | None) -> Slope:

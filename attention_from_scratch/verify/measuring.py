@@ -184,11 +184,18 @@ class Leaf:
             )
         return slopes, floor, self.judged(slopes, floor)
 
-    def by_difference(self) -> tuple[list[Slope], np.ndarray, np.ndarray]:
-        """The slopes, their floors, and the verdicts; at a kink, anything between is right."""
+    def by_difference(self, sure: np.ndarray) -> tuple[list[Slope], np.ndarray, np.ndarray]:
+        """The slopes, their floors, and the verdicts; at a kink, anything between is right.
+
+        Where it is sure what is right, a glance will do, unless it meets a kink.
+        """
         of = self.of
-        slopes = [of.differences.slope(*self.key, v) for v in self.directions]
-        slopes = [self.with_ties_broken(i, slope) for i, slope in enumerate(slopes)]
+        slopes = []
+        for i, direction in enumerate(self.directions):
+            slope = of.differences.glance(*self.key, direction) if sure[i] else None
+            if slope is None:
+                slope = of.differences.slope(*self.key, direction)
+            slopes.append(self.with_ties_broken(i, slope))
         size = np.array([max(abs(slope.low), abs(slope.high)) for slope in slopes])
         own = of.eps * size + self.rounding_of_sums() + [slope.error for slope in slopes]
         nearest = np.array(
@@ -241,9 +248,11 @@ class Leaf:
         """What both methods say together, entry by entry."""
         of = self.of
         by_complex = None if of.obstacle else self.by_complex_step()
-        by_difference = None
+        by_difference, sure = None, np.zeros(len(self.said), bool)
+        if by_complex is not None and not of.met:
+            sure = by_complex[2] == "right"
         if "central difference" in of.methods or by_complex is None:
-            by_difference = self.by_difference()
+            by_difference = self.by_difference(sure)
         found = Verdict(self.said)
         decides = np.ones(len(self.said), bool)
         if by_difference is not None:
