@@ -16,8 +16,9 @@ What is left to be done step by step is little. The sigmoids lie side by side an
 
     sigmoid(a) = 1/2 + 1/2 tanh(a / 2)
 
-where it is their columns of M that are halved. (This rounds to the digits of 1: of what a gate lets
-through that is all but shut, fewer digits are right than in the plain op.)
+where it is their columns of M that are halved. (This rounds to the digits of 1, and so do the
+slopes s (1 - s) and 1 - tanh^2. Of what a gate lets through or sends back that is all but shut or
+open, fewer digits are right than in the plain op, which takes more exponentials.)
 
 Arrays begin with the axis of time. `by_step` cuts them before the first step, so that little Python
 runs between two calls of NumPy: it holds the interpreter's lock, and the other threads wait.

@@ -11,6 +11,7 @@ from attention_from_scratch.ops.contract import (
 )
 from attention_from_scratch.ops.linear import linear
 from attention_from_scratch.ops.softmax import log_softmax
+from attention_from_scratch.ops.special import exp
 
 
 def cross_entropy(
@@ -135,10 +136,16 @@ def binary_cross_entropy_with_logits(
 ) -> tuple[np.floating, Backward]:
     """-t log s - (1 - t) log(1 - s) with s = sigmoid(logits), averaged (or summed).
 
-    With log s = -softplus(-x) and log(1 - s) = -softplus(x) = -x - softplus(-x) this is
-    max(x, 0) - t x + log(1 + exp(-|x|)), in which nothing overflows, and
+    As -log s = max(-x, 0) + log(1 + exp(-|x|)), and -log(1 - s) the same of -x, this is
+
+        (1 - t) max(x, 0) + t max(-x, 0) + log(1 + exp(-|x|))
+
+    in which nothing overflows and nothing is taken from another. The gradients are
 
         d_logits = s - t        d_targets = -x
+
+    With on = exp(min(x, 0)), as in `sigmoid`, and e = exp(-|x|), s is on / (1 + e), and s - t is
+    written as (on - t - t e) / (1 + e), which keeps its digits where s is near a target of 1.
 
     Parameters
     ----------
@@ -161,16 +168,19 @@ def binary_cross_entropy_with_logits(
     weights = reduction_weights(np.ones(logits.shape, bool), position_weights, reduction, logits)
 
     logits = np.where(weights == 0, 0, logits)  # what does not count may be inf
-    positive = logits.real > 0
-    small = np.exp(np.where(positive, -logits, logits))
-    losses = np.where(positive, logits, 0) - targets * logits + np.log1p(small)
+    positive, negative = np.maximum(logits, 0), np.minimum(logits, 0)
+    e = exp(negative - positive)
+    losses = (1 - targets) * positive - targets * negative + np.log1p(e)
     loss = (weights * losses).sum()
 
     def backward(d_output=1.0):
         check_d_output(d_output, loss)
-        sigmoid = np.where(positive, 1, small) / (1 + small)
+        on = exp(negative)
+        gap = on - targets
+        lost = on - gap - targets  # what rounding has taken from the gap, where the target is soft
+        s_minus_t = (gap + (lost - targets * e)) / (1 + e)
         d_losses = d_output * weights
-        return d_losses * (sigmoid - targets), -d_losses * logits
+        return d_losses * s_minus_t, -d_losses * logits
 
     return loss, backward
 

@@ -242,17 +242,18 @@ def gru_cell(params: Params, gates: np.ndarray, state: np.ndarray) -> tuple[np.n
     h_r, h_z, h_n = np.split(recurrent, 3, axis=-1)
     r, back_r = sigmoid(x_r + h_r)
     z, back_z = sigmoid(x_z + h_z)
+    not_z, _ = sigmoid(-x_z - h_z)  # 1 - z, with its digits where z is near 1
     n, back_n = tanh(x_n + r * h_n)
 
     def backward(d_output):
-        d_n = back_n(d_output * (1 - z))
+        d_n = back_n(d_output * not_z)
         d_r, d_z = back_r(d_n * h_n), back_z(d_output * (state - n))
         d_gates = np.concatenate([d_r, d_z, d_n], axis=-1)
         d_recurrent = np.concatenate([d_r, d_z, d_n * r], axis=-1)
         d_hidden, d_state = back_hidden(d_recurrent)
         return {"hidden": d_hidden}, d_gates, d_state + d_output * z
 
-    return (1 - z) * n + z * state, backward
+    return not_z * n + z * state, backward
 
 
 def reset_before_cell(

@@ -229,7 +229,7 @@ def recurrent_cases(draw: Draw) -> list[Case]:
     mask = np.array([[False, True, True, False, True], [True] * 5])
     cases = []
     for op, n_gates, n_states in ((ops.rnn, 1, 1), (ops.gru, 3, 1), (ops.lstm, 4, 2)):
-        # Not larger: where tanh saturates, 1 - h^2 keeps few digits of float32, in torch as here.
+        # Not larger: where tanh saturates, 1 - h^2 of the frameworks keeps few digits of float32.
         params = {
             "input": draw.affine(3, 4 * n_gates, scale=0.7),
             "hidden": draw.affine(4, 4 * n_gates, scale=0.7),
