@@ -275,7 +275,8 @@ def notes_on_method(measurement: Measurement, rows: list[GradientRow]) -> list[s
     if why == "a framework computes it" or METHODS[0] not in measurement.methods:
         why = ""
     elif smooth and not why:
-        why = f"it meets {', '.join(sorted(measurement.met))}"
+        met = ", ".join(sorted(measurement.met))
+        why = f"it meets {met}" if met else "differences contradict the complex step"
     if why and by_difference:
         notes.append(f"not analytic, as {why}: judged by central differences")
     for row in rows:
@@ -293,6 +294,11 @@ def reason(row: GradientRow) -> str:
     """Why it cannot be told, and what to change."""
     if not np.isfinite(row.numerical):
         return f"{row.name}: the output is not finite there; take other inputs"
+    if (row.kinks & (row.verdicts == "open")).any():
+        return (
+            f"{row.name}: at a kink where several ties meet, slopes beside it do not tell what may "
+            "be said; take inputs without equal numbers"
+        )
     if row.error <= row.allowed:
         return (
             f"{row.name}: rounding alone may change it by {row.allowed:.0e}, which is too much to "

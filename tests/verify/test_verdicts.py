@@ -296,3 +296,55 @@ def test_a_keyword_called_seed_is_the_ops():
 def test_complex_inputs_are_refused():
     with pytest.raises(TypeError, match="an input is complex, but must be real"):
         check_gradients(ops.relu, normal(3) + 1j)
+
+
+def test_the_size_of_numbers_in_an_array_of_its_own_is_judged_by_differences():
+    def size(x):
+        hidden = np.empty(x.shape, x.dtype)
+        hidden[...] = x - 1.0
+        return x**2 + np.abs(hidden), lambda d_output: (d_output * (2 * x + np.sign(x - 1.0)),)
+
+    def without_the_size(x):
+        output, _ = size(x)
+        return output, lambda d_output: (2 * x * d_output,)
+
+    x = np.array([1.5, 0.7, 4.0])
+    report = check_gradients(size, x)
+    assert report.verdict == "right"
+    assert "differences contradict the complex step" in str(report)
+    assert check_gradients(without_the_size, x).verdict == "cannot tell"
+
+
+def test_ties_that_rounding_hides_from_differences_are_not_called_wrong():
+    def twice_sorted(x, targets):
+        first = np.argsort(x, kind="stable")
+        squared = x[first] ** 2
+        second = np.argsort(squared, kind="stable")
+        factor = x.dtype.type(3e-11)
+        loss, backward_loss = ops.binary_cross_entropy_with_logits(
+            factor * squared, targets, reduction="sum"
+        )
+
+        def backward(d_output):
+            d_logits, d_targets = backward_loss(d_output.sum())
+            d_squared = factor * d_logits
+            d_squared[second] += d_output
+            d_x = np.empty_like(x)
+            d_x[first] = 2 * x[first] * d_squared
+            return d_x, d_targets
+
+        return loss + squared[second], backward
+
+    x = np.array([-0.002, -0.002, -0.002, -4e5], np.float32)
+    targets = np.array([0.56, 0.66, 0.28, 0.04], np.float32)
+    assert check_gradients(twice_sorted, x, targets).verdict != "wrong"
+    negated = negative_of(twice_sorted)
+    assert check_gradients(negated, x, targets).verdict == "wrong"
+
+
+def negative_of(op):
+    def negated(*inputs):
+        output, backward = op(*inputs)
+        return output, lambda d_output: tuple(-gradient for gradient in backward(d_output))
+
+    return negated
