@@ -235,11 +235,18 @@ class Leaf:
         if not slope.is_kink or slope.nearest(self.said[i]) == self.said[i]:
             return slope
         of, v = self.of, self.directions[i]
-        if of.obstacle:
-            return slope.with_slopes([d.slope(*self.key, v).middle for _, d in of.beside])
-        return slope.with_slopes(
-            [complex_slope(c, of.d_outputs, *self.key, v) for c, _ in of.beside]
-        )
+        found = [] if of.obstacle else self.slopes_at([c for c, _ in of.beside], v)
+        return slope.with_slopes(found or [d.slope(*self.key, v).middle for _, d in of.beside])
+
+    def slopes_at(self, calls: list[Evaluation], direction: np.ndarray) -> list[float]:
+        """The slopes by the complex step at other calls; of those at which it goes through."""
+        slopes = []
+        for call in calls:
+            try:
+                slopes.append(complex_slope(call, self.of.d_outputs, *self.key, direction))
+            except Exception:  # whatever a reader's op does with complex numbers there
+                continue
+        return [slope for slope in slopes if np.isfinite(slope)]
 
     def judged(self, slopes: np.ndarray, floor: np.ndarray) -> np.ndarray:
         """The verdict on what backward says; open where the slope is not finite."""
@@ -321,9 +328,7 @@ class Leaf:
         """
         alone = (found.verdicts == "wrong") & (found.method == METHODS[0]) & right_by_difference
         for i in np.flatnonzero(alone):
-            v = self.directions[i]
-            slopes = [complex_slope(c, self.of.d_outputs, *self.key, v) for c in self.of.ties]
-            slopes.append(found.measured[i])
+            slopes = [found.measured[i], *self.slopes_at(self.of.ties, self.directions[i])]
             low, high = min(slopes), max(slopes)
             if high - low > JUMP * max(abs(low), abs(high)):
                 found.kinks[i] = True

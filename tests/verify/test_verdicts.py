@@ -348,3 +348,13 @@ def negative_of(op):
         return output, lambda d_output: tuple(-gradient for gradient in backward(d_output))
 
     return negated
+
+
+def test_an_op_that_takes_no_complex_numbers_beside_a_tie_is_judged_all_the_same():
+    def sort(x):
+        if np.iscomplexobj(x) and len(set(x.real)) > 1:
+            raise TypeError("no complex numbers here")
+        order = np.argsort(x, kind="stable")
+        return x[order], lambda d_output: (d_output[np.argsort(order)],)
+
+    assert check_gradients(sort, np.ones(3)).verdict != "wrong"
