@@ -34,11 +34,12 @@ ENOUGH = 1e-9  # error over size at which no other step is tried
 
 @dataclass(frozen=True)
 class Slope:
-    """A slope, or at a kink all from `low` to `high`; and how far off it may be."""
+    """A slope, or at a kink all from `low` to `high`; how far off it may be, and the step taken."""
 
     low: float
     high: float
     error: float
+    step: float = 0.0
 
     @property
     def is_kink(self) -> bool:
@@ -54,7 +55,7 @@ class Slope:
         """The same with other slopes that the function has right beside a kink, if not at it."""
         found = [self.low, self.high, *(slope for slope in slopes if np.isfinite(slope))]
         size = max(map(abs, found))
-        return Slope(min(found), max(found), self.error + BESIDE * size)
+        return Slope(min(found), max(found), self.error + BESIDE * size, self.step)
 
     def nearest(self, slope: float) -> float:
         """Of this slope, or of those between the two, the one nearest to another."""
@@ -114,7 +115,7 @@ class Differences:
                 elif best is None or found.error < best.error:
                     best = found
                 if best is not None and best.error <= ENOUGH * abs(best.middle):
-                    return best
+                    return self.settled(best, kink)
         return self.settled(best, kink)
 
     def glance(self, position: int, path: str, direction: np.ndarray) -> Slope | None:
@@ -137,13 +138,17 @@ class Differences:
 
     @staticmethod
     def settled(best: Slope | None, kink: Slope | None) -> Slope:
-        """Of the best slope and a kink that was met on the way: what is so."""
+        """Of the best slope and a kink that was met on the way: what is so.
+
+        A smaller step that meets no kink has passed one by; a larger one has passed it over.
+        """
         if best is None and kink is None:
             return Slope(np.nan, np.nan, np.inf)
-        if kink is None:
-            return best
-        resolved = best is not None and best.error < 0.01 * (kink.high - kink.low)
-        return best if resolved else kink
+        if kink is None or best is None:
+            return best or kink
+        resolved = best.error < 0.01 * (kink.high - kink.low)
+        passed_over = kink.step < best.step and kink.error < best.error
+        return best if resolved and not passed_over else kink
 
 
 class Line:
@@ -186,10 +191,10 @@ class Line:
         jump = (8 * second - first) / 7
         doubt = 4 * abs(jump - second) + 32 * noise + ENOUGH * abs(centrals[2])
         if abs(jump) > doubt:
-            return kink_of(sides)
+            return kink_of(sides, step)
         first, second = ((4 * b - a) / 3 for a, b in pairwise(centrals))
         slope = (16 * second - first) / 15
-        return Slope(slope, slope, abs(slope - second) + 8 * noise)
+        return Slope(slope, slope, abs(slope - second) + 8 * noise, step)
 
     def one_sided(self, h: float) -> tuple[float, float, float]:
         """Slopes to the left and to the right, and what rounding may do to either.
@@ -218,7 +223,7 @@ class Line:
         return float((ahead - self.leaf).sum() / total), float((self.leaf - behind).sum() / total)
 
 
-def kink_of(sides: list[tuple[float, float, float]]) -> Slope:
+def kink_of(sides: list[tuple[float, float, float]], step: float) -> Slope:
     """The slopes to both sides from those at h, h/2 and h/4: their errors are power series in h."""
     found, error = [], 0.0
     for at_h in list(zip(*sides, strict=True))[:2]:
@@ -226,4 +231,4 @@ def kink_of(sides: list[tuple[float, float, float]]) -> Slope:
         found.append((4 * second - first) / 3)
         error = max(error, abs(found[-1] - second))
     left, right = found
-    return Slope(min(left, right), max(left, right), error + 8 * sides[-1][-1])
+    return Slope(min(left, right), max(left, right), error + 8 * sides[-1][-1], step)
