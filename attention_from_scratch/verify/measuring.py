@@ -23,7 +23,6 @@ from attention_from_scratch.verify.analytic import goes_through, what_is_met
 from attention_from_scratch.verify.differences import Differences, Slope
 from attention_from_scratch.verify.floors import (
     RIGHT,
-    RUNS,
     WRONG,
     at_run,
     judge,
@@ -35,6 +34,7 @@ from attention_from_scratch.verify.numerical import COMPLEX_STEP
 from attention_from_scratch.verify.outputs import Evaluation, holds_arrays
 
 METHODS = ("complex step", "central difference")
+BESIDE = 32  # calls right beside this one: enough to meet each order of three equal numbers
 JUMP = 1e-3  # share by which slopes beside each other differ only at a tie
 TOO_LARGE = 1e-3  # a difference of more than this share of what is natural needs more than a floor
 
@@ -97,14 +97,14 @@ class Measurement:
     @cached_property
     def beside(self) -> list[tuple[Evaluation, Differences]]:
         """The same at random calls so near that only kinks, and ties, tell them from this one."""
-        return [self.measures_at(self.moved(1e-6, run), self.d_outputs) for run in range(RUNS)]
+        return [self.measures_at(self.moved(1e-6, run), self.d_outputs) for run in range(BESIDE)]
 
     @cached_property
     def ties(self) -> list[Evaluation]:
         """The op in complex numbers at calls still nearer, which only ties tell from this one."""
         return [
             Evaluation(self.op, self.moved(1e-9, run), self.keywords, np.complex128)
-            for run in range(RUNS)
+            for run in range(BESIDE)
         ]
 
     def moved(self, distance: float, run: int) -> list:
@@ -290,9 +290,9 @@ class Leaf:
             found.take("complex step", *by_complex, decides)
         if by_difference is not None and by_complex is not None:
             found.verdicts[self.at_odds(found, by_complex[0], slopes)] = "open"
-            self.look_beside(found, verdicts == "right")
             if not of.met:  # nothing explains why a difference objects: one of the two is misled
                 found.verdicts[(by_complex[2] == "right") & (verdicts == "wrong")] = "open"
+        self.look_beside(found)
         self.doubt_what_is_coarse(found)
         return found
 
@@ -320,16 +320,19 @@ class Leaf:
             contradicted &= np.abs(measured - slopes) > WRONG * floor
         return ~((against & unclean) | contradicted)
 
-    def look_beside(self, found: "Verdict", right_by_difference: np.ndarray) -> None:
-        """Allow, at ties that rounding hides from differences, any slope between those beside.
+    def look_beside(self, found: "Verdict") -> None:
+        """Allow what is right beside a tie that does not show along a single direction.
 
-        Asked where the complex step alone objects. If the slopes right beside are others, then
-        what lies between them is right, and of the rest it cannot be told.
+        Rounding may hide it; and of max(min(a, b), c) with all three equal, no step of a alone
+        shows it. Where slopes right beside are others, what lies between is right, and of the rest
+        it cannot be told.
         """
-        alone = (found.verdicts == "wrong") & (found.method == METHODS[0]) & right_by_difference
-        for i in np.flatnonzero(alone):
-            slopes = [found.measured[i], *self.slopes_at(self.of.ties, self.directions[i])]
-            low, high = min(slopes), max(slopes)
+        for i in np.flatnonzero((found.verdicts == "wrong") & ~found.kinks):
+            v = self.directions[i]
+            beside = [] if self.of.obstacle else self.slopes_at(self.of.ties, v)
+            beside = beside or [d.slope(*self.key, v).middle for _, d in self.of.beside]
+            slopes = [s for s in (found.measured[i], *beside) if np.isfinite(s)]
+            low, high = min(slopes, default=0.0), max(slopes, default=0.0)
             if high - low > JUMP * max(abs(low), abs(high)):
                 found.kinks[i] = True
                 found.verdicts[i] = "right" if low <= found.said[i] <= high else "open"

@@ -358,3 +358,23 @@ def test_an_op_that_takes_no_complex_numbers_beside_a_tie_is_judged_all_the_same
         return x[order], lambda d_output: (d_output[np.argsort(order)],)
 
     assert check_gradients(sort, np.ones(3)).verdict != "wrong"
+
+
+def test_a_tie_of_three_that_no_single_step_shows_is_not_called_wrong():
+    def clipped(x, low):
+        order = np.argsort(x, kind="stable")
+        least = x[order[0]]
+
+        def backward(d_output):
+            d_x = np.zeros_like(x)
+            d_x[order[0]] = d_output * (least >= low)
+            return d_x, np.asarray(d_output * (least < low), low.dtype)
+
+        return np.maximum(least, low), backward
+
+    ties = np.array([1.5, 1.5]), np.array(1.5)
+    assert check_gradients(clipped, *ties).verdict != "wrong"
+    assert check_gradients(negative_of(clipped), *ties).verdict != "right"
+    assert (
+        check_gradients(negative_of(clipped), np.array([1.5, 1.6]), ties[1] - 1).verdict == "wrong"
+    )
