@@ -19,6 +19,17 @@ class Finding:
         return f"{self.mistake} ({', '.join(self.arguments)}): {words}"
 
 
+@dataclass(frozen=True)
+class Derived:
+    """What would give the wrong gradients of these arguments, in words of the doctor's own."""
+
+    arguments: tuple[str, ...]
+    words: str
+
+    def __str__(self) -> str:
+        return f"{', '.join(self.arguments)}: as of {self.words}"
+
+
 @dataclass
 class Diagnosis:
     """What the doctor found; prints as text.
@@ -30,6 +41,7 @@ class Diagnosis:
     op: str
     wrong: tuple[str, ...] = ()
     findings: list[Finding] = field(default_factory=list)
+    derived: list[Derived] = field(default_factory=list)
     unexplained: tuple[str, ...] = ()
     forward_differs: bool = False
     probes: int = 0
@@ -46,6 +58,7 @@ class Diagnosis:
             return f"{self.op}: nothing is wrong at {self.probes} probes"
         lines = [f"{self.op}: wrong gradient of {', '.join(self.wrong)}"]
         lines += [f"  {finding}" for finding in self.findings]
+        lines += [f"  {derived}" for derived in self.derived]
         if self.unexplained:
             lines.append(f"  {', '.join(self.unexplained)}: no known mistake matches")
         return "\n".join(lines)

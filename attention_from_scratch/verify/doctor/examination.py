@@ -11,6 +11,7 @@ from attention_from_scratch.tree import tree_map
 from attention_from_scratch.verify.contract import is_differentiable
 from attention_from_scratch.verify.doctor.diagnosis import Diagnosis
 from attention_from_scratch.verify.doctor.explaining import explain
+from attention_from_scratch.verify.doctor.mutation.derivation import derive
 from attention_from_scratch.verify.doctor.visits import Visit, probe_of, visits_of, wrong_at
 from attention_from_scratch.verify.foreign import as_op
 from attention_from_scratch.verify.numerical import (
@@ -55,6 +56,7 @@ def diagnose(op: Callable, reference: Callable | str, *inputs, **keywords) -> Di
     """
     op = as_op(op)
     name = getattr(op, "__name__", type(op).__name__)
+    source = getattr(ops, reference, None) if isinstance(reference, str) else reference
     if isinstance(reference, str):
         reference = measured_op(op, reference)
     visits = visits_of(op, reference, inputs, keywords)
@@ -64,7 +66,10 @@ def diagnose(op: Callable, reference: Callable | str, *inputs, **keywords) -> Di
     if not wrong:
         return Diagnosis(name, probes=len(visits))
     findings, unexplained = explain(reference.__name__, visits, wrong)
-    return Diagnosis(name, tuple(wrong), findings, unexplained, probes=len(visits))
+    derived = derive(source, visits, unexplained) if unexplained else []
+    explained = {argument for found in derived for argument in found.arguments}
+    unexplained = tuple(argument for argument in unexplained if argument not in explained)
+    return Diagnosis(name, tuple(wrong), findings, derived, unexplained, probes=len(visits))
 
 
 def diagnose_call(name: str, inputs, keywords, d_output, found: dict, tolerance) -> Diagnosis:
@@ -78,7 +83,7 @@ def diagnose_call(name: str, inputs, keywords, d_output, found: dict, tolerance)
     visit = Visit(replace(probe, right=right), True, found, tolerance)
     wrong = wrong_at([visit])
     findings, unexplained = explain(name, [visit], wrong) if wrong else ([], ())
-    return Diagnosis(name, tuple(wrong), findings, unexplained, probes=1)
+    return Diagnosis(name, tuple(wrong), findings, unexplained=unexplained, probes=1)
 
 
 def measured_op(op, name) -> Callable:

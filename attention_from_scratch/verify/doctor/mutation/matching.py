@@ -1,0 +1,138 @@
+"""Does a hypothesis say what the op says? Asked at every visit, for each wrong gradient by itself.
+
+A hypothesis is anything that has `gradients(probe)`, by name, `rank` and `words`.
+"""
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+
+@dataclass
+class Clock:
+    """The time that is left."""
+
+    seconds: float
+    start: float = field(default_factory=time.perf_counter)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it is used up."""
+        return time.perf_counter() - self.start > self.seconds
+
+
+@dataclass(eq=False)
+class Match:
+    """A hypothesis, the wrong gradients that it explains, and what it would change beside them.
+
+    `factors` has a number for each gradient explained: 1, or what the hypothesis is to be
+    multiplied by to be what the op says.
+    """
+
+    hypothesis: object
+    factors: dict[str, float]
+    beside: frozenset[str]
+
+    @property
+    def order(self) -> tuple:
+        """What sorts matches: those that explain most with least come first."""
+        plain = all(factor == 1 for factor in self.factors.values())
+        return (not plain, -len(self.factors), len(self.beside), self.hypothesis.rank)
+
+
+class Question:
+    """The wrong gradients of an op at its visits, to hold a hypothesis against."""
+
+    def __init__(self, visits, wrong):
+        self.wrong = tuple(wrong)
+        telling = [visit for visit in visits if self.wrong_at(visit)]
+        self.first = max(telling, key=lambda v: (self.fits(v), len(self.wrong_at(v)), -size_of(v)))
+        self.visits = [self.first, *(visit for visit in visits if visit is not self.first)]
+
+    def fits(self, visit) -> bool:
+        """Whether the wrong gradients have the right shapes at a visit."""
+        right = visit.probe.right
+        return all(np.shape(visit.found.get(n)) == right[n].shape for n in self.wrong_at(visit))
+
+    def wrong_at(self, visit) -> list[str]:
+        """The names of the gradients that are wrong at a visit."""
+        return [n for n in self.wrong if n in visit.probe.right and not visit.right_at(n)]
+
+    def ask(self, hypothesis) -> Match | None:
+        """The match, if the hypothesis explains any wrong gradient at all visits."""
+        factors: dict[str, float | None] = dict.fromkeys(self.wrong)
+        beside: set[str] = set()
+        for visit in self.visits:
+            gradients = attempted(hypothesis, visit.probe)
+            if gradients is None and visit is not self.first and not self.fits(visit):
+                continue  # the op gives another shape here, where the changed line raises
+            if gradients is None:
+                return None
+            for name in [n for n in factors if n in visit.probe.right]:
+                if not self.agrees(visit, name, gradients.get(name), factors):
+                    del factors[name]
+            if not any(name in factors for name in self.wrong_at(self.first)):
+                return None
+            beside |= {
+                n
+                for n, right in visit.probe.right.items()
+                if n not in self.wrong
+                and not visit.same(gradients.get(n, np.nan), right, visit.size_of(n))
+            }
+        known = {name: factor for name, factor in factors.items() if factor is not None}
+        return Match(hypothesis, known, frozenset(beside)) if known else None
+
+    def agrees(self, visit, name, said, factors) -> bool:
+        """Whether what is said of one gradient is what the op found, up to the factor so far."""
+        found, like = visit.found.get(name), visit.size_of(name)
+        if said is None or found is None or np.shape(said) != np.shape(found):
+            return False
+        if not np.isfinite(said).all():
+            return False
+        factor = 1.0 if factors[name] is None else factors[name]
+        if visit.same(factor * said, found, like):
+            if np.abs(said).max(initial=0) > 1e-6 * np.abs(like).max(initial=0):
+                factors[name] = factor
+            return True
+        if factors[name] is not None or np.count_nonzero(said) < 2:
+            return False
+        factor = float((said * found).sum() / (said * said).sum())
+        factors[name] = factor
+        return abs(factor) > 1e-6 and visit.same(factor * said, found, like)
+
+    def search(self, hypotheses: Iterable, clock: Clock) -> list[Match]:
+        """All that match, as long as there is time."""
+        found = []
+        for hypothesis in hypotheses:
+            if clock.is_over:
+                break
+            match = self.ask(hypothesis)
+            if match is not None:
+                found.append(match)
+        return found
+
+
+def size_of(visit) -> int:
+    """How many numbers there are to compare at a visit."""
+    return sum(gradient.size for gradient in visit.probe.right.values())
+
+
+def attempted(hypothesis, probe) -> dict | None:
+    """What a hypothesis says at a probe; None where it makes no sense there."""
+    try:
+        with np.errstate(all="ignore"):
+            return hypothesis.gradients(probe)
+    except Exception:  # whatever a changed line does with its arrays
+        return None
+
+
+def best(matches: list[Match]) -> list[Match]:
+    """The fewest matches that explain all that can be explained, the simplest of each kind."""
+    chosen, explained = [], set()
+    for match in sorted(matches, key=lambda match: match.order):
+        if not match.factors.keys() <= explained:
+            chosen.append(match)
+            explained |= match.factors.keys()
+    return chosen

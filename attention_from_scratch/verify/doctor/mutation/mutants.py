@@ -1,0 +1,121 @@
+"""Mutants: the reference with a changed line, run for its gradients at a probe."""
+
+import ast
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import cached_property
+from types import CodeType
+
+import numpy as np
+
+from attention_from_scratch.verify.contract import differentiable_only
+from attention_from_scratch.verify.doctor.mutation.names import names_of_like_shape
+from attention_from_scratch.verify.doctor.mutation.operators import edits_of
+from attention_from_scratch.verify.doctor.mutation.places import Edit, places_of
+from attention_from_scratch.verify.doctor.mutation.source import Piece
+from attention_from_scratch.verify.doctor.mutation.twin import Twin
+from attention_from_scratch.verify.doctor.visits import by_name
+
+# Where a change is felt: in the backward pass alone, the forward pass staying as it is to the last
+# bit; or in all that comes after it, as where a value is computed anew on the way back.
+BACKWARD, THROUGHOUT = "backward", "throughout"
+
+
+@dataclass(frozen=True, eq=False)
+class Mutant:
+    """Changed lines, the pieces that they make, and where the change is felt."""
+
+    twin: Twin
+    edits: tuple[Edit, ...]
+    changed: tuple[tuple[Piece, CodeType, bool], ...]  # True: the forward pass is changed
+    felt: str
+
+    def run(self, probe) -> tuple[np.ndarray, object]:
+        """Output and gradients at a probe, as they are returned."""
+        with ExitStack() as stack:
+            for piece, code, forward in self.changed:
+                function = self.twin.build(piece, code)
+                if forward and self.felt == BACKWARD:
+                    function = self.twin.felt_backwards(piece, function)
+                stack.enter_context(self.twin.exchanged(piece, function))
+            return self.twin.run(probe)
+
+    def gradients(self, probe) -> dict[str, np.ndarray]:
+        """The gradients at a probe, by name."""
+        _, gradients = self.run(probe)
+        gradients = differentiable_only(gradients, probe.inputs)
+        return by_name(gradients, self.twin.reference, probe.inputs)
+
+    @cached_property
+    def rank(self) -> tuple:
+        """What orders mutants that come to the same: the simplest first."""
+        order = list(self.twin.pieces)
+        return (
+            len(self.edits),
+            self.felt == THROUGHOUT,
+            max(edit.rank for edit in self.edits),
+            min(order.index(edit.place.piece.function) for edit in self.edits),
+            sum(abs(len(before) - len(after)) for before, after in map(Edit.lines, self.edits)),
+        )
+
+    @cached_property
+    def words(self) -> str:
+        """The lines as they are and as they are changed."""
+        return "; and ".join(edit.in_words() for edit in self.edits)
+
+    def and_also(self, other: "Mutant") -> "Mutant | None":
+        """Both changes at once; None where one hides the other."""
+        if self.felt != other.felt or overlap(self.edits, other.edits):
+            return None
+        edits = (*self.edits, *other.edits)
+        changed = []
+        for piece in dict.fromkeys(edit.place.piece for edit in edits):
+            mine = [edit for edit in edits if edit.place.piece is piece]
+            with ExitStack() as stack:
+                for edit in mine:
+                    stack.enter_context(edit.applied())
+                changed.append((piece, piece.compiled(), any(e.in_forward_pass for e in mine)))
+        return Mutant(self.twin, edits, tuple(changed), self.felt)
+
+
+def overlap(first, second) -> bool:
+    """Whether an edit of the one lies inside an edit of the other."""
+    for a in first:
+        for b in second:
+            if a.place.piece is b.place.piece:
+                inside_a, inside_b = (set(map(id, ast.walk(e.place.node))) for e in (a, b))
+                lists = isinstance(a.new, list) and isinstance(b.new, list)
+                if id(b.place.node) in inside_a or id(a.place.node) in inside_b or lists:
+                    return True
+    return False
+
+
+def mutants_of(twin: Twin, held: dict) -> Iterator[Mutant]:
+    """Every mutant with one change, those near the reference first.
+
+    `held` are the values of all names at a probe, from `names.values_in`.
+    """
+    names = names_of_like_shape(held)
+    later = []
+    for piece in twin.pieces.values():
+        if not piece.returns:
+            continue
+        for edit, code in changes_of(piece, names):
+            changed = ((piece, code, edit.in_forward_pass),)
+            yield Mutant(twin, (edit,), changed, BACKWARD)
+            if edit.in_forward_pass:
+                later.append(Mutant(twin, (edit,), changed, THROUGHOUT))
+    yield from later
+
+
+def changes_of(piece: Piece, names: Callable) -> Iterator[tuple[Edit, CodeType]]:
+    """Every edit of a piece that can be compiled, with its code."""
+    for place in list(places_of(piece)):
+        for edit in edits_of(place, names):
+            with edit.applied():
+                try:
+                    code = piece.compiled()
+                except (SyntaxError, ValueError, TypeError):
+                    continue
+            yield edit, code

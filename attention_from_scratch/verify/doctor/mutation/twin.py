@@ -1,0 +1,180 @@
+"""A private copy of a function and of all that it calls, in which one of them can be exchanged."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import CellType, CodeType, FunctionType, ModuleType
+
+from attention_from_scratch.verify.doctor.mutation.source import Piece, is_to_be_read, read
+
+
+class Twin:
+    """The reference and all functions it calls, rebuilt from their source in copied globals.
+
+    Nothing here is shared with the living modules: what is exchanged is exchanged in the copies.
+
+    Attributes
+    ----------
+    pieces : {function: Piece}
+        Every function that was read, from the reference on downwards.
+    backwards : bool
+        Whether a backward pass is running: `run` says so, `felt_backwards` asks.
+    """
+
+    def __init__(self, reference: FunctionType):
+        self.reference = reference
+        self.pieces: dict[FunctionType, Piece] = {}
+        self.backwards = False
+        self.entry = {"reference": reference}
+        self.spaces: dict[int, dict] = {}
+        self.modules: dict[ModuleType, ModuleType] = {}
+        self.copies: dict[FunctionType, FunctionType] = {}
+        self.slots: dict[FunctionType, list[tuple]] = {}
+        self.collect(reference)
+        for piece in self.pieces.values():
+            self.copies[piece.function] = self.build(piece, piece.compiled())
+        holders = [self.entry, *self.spaces.values(), *(vars(m) for m in self.modules.values())]
+        holders += [copy.__kwdefaults__ for copy in self.copies.values() if copy.__kwdefaults__]
+        for holder in holders:
+            self.furnish(holder)
+        for copy in self.copies.values():
+            for cell in copy.__closure__ or ():
+                self.furnish_cell(cell)
+
+    def collect(self, reference) -> None:
+        """Read the reference and, one call after the other, all functions that it may call."""
+        waiting = [reference]
+        while waiting:
+            function = waiting.pop(0)
+            if function in self.pieces or (piece := read(function)) is None:
+                continue
+            self.pieces[function] = piece
+            if id(function.__globals__) not in self.spaces:
+                self.spaces[id(function.__globals__)] = dict(function.__globals__)
+            for value in self.values_seen_by(function):
+                waiting += [value] if is_to_be_read(value) else []
+
+    def values_seen_by(self, function) -> Iterator:
+        """Every value that the code of a function names, be it an attribute of a module."""
+        names = set(names_in(function.__code__))
+        seen = [function.__globals__[name] for name in names if name in function.__globals__]
+        seen += [contents(cell) for cell in function.__closure__ or ()]
+        seen += [*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()]
+        for value in seen:
+            if isinstance(value, ModuleType):
+                called = [vars(value)[name] for name in names if name in vars(value)]
+                called = [inner for inner in called if is_to_be_read(inner)]
+                if called and value not in self.modules:
+                    self.modules[value] = ModuleType(value.__name__)
+                    vars(self.modules[value]).update(vars(value))
+                yield from called
+            else:
+                yield value
+
+    def build(self, piece: Piece, code: CodeType) -> FunctionType:
+        """A function of this code that lives in the copied globals, with cells of its own."""
+        original = piece.function
+        cells = dict(zip(original.__code__.co_freevars, original.__closure__ or (), strict=True))
+        closure = []
+        for name in code.co_freevars:
+            closure.append(CellType())
+            if (value := contents(cells[name])) is not EMPTY:
+                closure[-1].cell_contents = self.own(value)
+        function = FunctionType(
+            code, self.spaces[id(original.__globals__)], original.__name__, closure=tuple(closure)
+        )
+        function.__defaults__ = original.__defaults__ and tuple(
+            self.own(value) for value in original.__defaults__
+        )
+        keywords = original.__kwdefaults__ or {}
+        function.__kwdefaults__ = {name: self.own(value) for name, value in keywords.items()}
+        return function
+
+    def own(self, value):
+        """The twin's own copy of a function or module; any other value as it is."""
+        if isinstance(value, ModuleType):
+            return self.modules.get(value, value)
+        if isinstance(value, FunctionType):
+            return self.copies.get(value, value)
+        return value
+
+    def furnish(self, holder: dict) -> None:
+        """Put the copies into a dict that holds originals, and remember where."""
+        for name, value in list(holder.items()):
+            if isinstance(value, FunctionType | ModuleType):
+                holder[name] = self.own(value)
+                if value in self.copies:
+                    self.slots.setdefault(value, []).append((holder, name))
+
+    def furnish_cell(self, cell: CellType) -> None:
+        """Put the copy of what a cell holds into it, and remember where."""
+        value = contents(cell)
+        if isinstance(value, FunctionType | ModuleType):
+            cell.cell_contents = self.own(value)
+            if value in self.copies:
+                self.slots.setdefault(value, []).append((cell, None))
+
+    @contextmanager
+    def exchanged(self, piece: Piece, function: Callable) -> Iterator[None]:
+        """For as long as the context lasts, `function` stands wherever the piece did."""
+        slots = self.slots.get(piece.function, [])
+        put(slots, function)
+        try:
+            yield
+        finally:
+            put(slots, self.copies[piece.function])
+
+    def run(self, probe) -> tuple:
+        """Output and gradients at a probe, as the reference returns them."""
+        keywords = {name: self.own(value) for name, value in probe.keywords.items()}
+        output, backward = self.entry["reference"](*probe.inputs, **keywords)
+        self.backwards = True
+        try:
+            return output, backward(probe.d_output.astype(output.dtype))
+        finally:
+            self.backwards = False
+
+    def felt_backwards(self, piece: Piece, changed: Callable) -> Callable:
+        """A function that gives the right output, so that its change is felt on the way back alone.
+
+        An op gives the output of the piece with the backward pass of the changed one; any other
+        function is the changed one while a backward pass runs.
+        """
+        right = self.copies[piece.function]
+
+        def op(*inputs, **keywords):
+            output, _ = right(*inputs, **keywords)
+            _, backward = changed(*inputs, **keywords)
+            return output, backward
+
+        def helper(*inputs, **keywords):
+            return (changed if self.backwards else right)(*inputs, **keywords)
+
+        return op if piece.makes_backward else helper
+
+
+EMPTY = object()
+
+
+def contents(cell: CellType):
+    """What a cell holds; EMPTY if nothing yet."""
+    try:
+        return cell.cell_contents
+    except ValueError:
+        return EMPTY
+
+
+def put(slots, function) -> None:
+    """Put a function into all these slots."""
+    for holder, name in slots:
+        if isinstance(holder, CellType):
+            holder.cell_contents = function
+        else:
+            holder[name] = function
+
+
+def names_in(code: CodeType) -> Iterator[str]:
+    """All names that a code and the functions inside it look up."""
+    yield from code.co_names
+    for const in code.co_consts:
+        if isinstance(const, CodeType):
+            yield from names_in(const)
