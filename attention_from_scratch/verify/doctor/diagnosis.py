@@ -12,7 +12,7 @@ class Finding:
     mistake: str
     arguments: tuple[str, ...]
     factor: str | None = None
-    op: str = ""
+    op: str | None = ""
 
     def __str__(self) -> str:
         words = explanation(self.mistake, self.op).format(factor=self.factor)
@@ -27,15 +27,25 @@ class Derived:
     words: str
 
     def __str__(self) -> str:
-        return f"{', '.join(self.arguments)}: as of {self.words}"
+        return f"{', '.join(self.arguments)}: {self.words}"
 
 
 @dataclass
 class Diagnosis:
     """What the doctor found; prints as text.
 
-    `findings` is empty when nothing is wrong, and when no known mistake matches (`wrong` then names
-    the arguments). Several findings are explanations that all fit, or mistakes that come together.
+    Attributes
+    ----------
+    op : the name of the op
+    wrong : the arguments whose gradients are wrong
+    findings : known mistakes
+        Empty when nothing is wrong, and when no known mistake matches. Several are explanations
+        that all fit, or mistakes that come together.
+    derived : what would give the rest
+    unexplained : the arguments of which neither says anything
+    forward_differs : whether the output is another, which is looked at before all gradients
+    extents : how large the difference is, and where
+    notes : what there is to know beside
     """
 
     op: str
@@ -45,6 +55,8 @@ class Diagnosis:
     unexplained: tuple[str, ...] = ()
     forward_differs: bool = False
     probes: int = 0
+    extents: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     @property
     def mistakes(self) -> set[str]:
@@ -53,14 +65,14 @@ class Diagnosis:
 
     def __str__(self) -> str:
         if self.forward_differs:
-            return f"{self.op}: the forward pass differs from the reference; look there first"
-        if not self.wrong:
-            return f"{self.op}: nothing is wrong at {self.probes} probes"
-        lines = [f"{self.op}: wrong gradient of {', '.join(self.wrong)}"]
-        lines += [f"  {finding}" for finding in self.findings]
-        lines += [f"  {derived}" for derived in self.derived]
+            head = f"{self.op}: the forward pass differs from the reference; look there first"
+        elif self.wrong:
+            head = f"{self.op}: wrong gradient of {', '.join(self.wrong)}"
+        else:
+            head = f"{self.op}: nothing is wrong at {self.probes} probes"
+        lines = [*self.findings, *self.derived]
         if self.unexplained:
-            lines.append(f"  {', '.join(self.unexplained)}: no known mistake matches")
-        return "\n".join(lines)
+            lines.append(f"{', '.join(self.unexplained)}: no known mistake matches")
+        return "\n  ".join(map(str, [head, *lines, *self.extents, *self.notes]))
 
     __repr__ = __str__

@@ -9,10 +9,19 @@ import numpy as np
 from attention_from_scratch import ops
 from attention_from_scratch.tree import tree_map
 from attention_from_scratch.verify.contract import is_differentiable
-from attention_from_scratch.verify.doctor.diagnosis import Diagnosis
+from attention_from_scratch.verify.doctor.diagnosis import Derived, Diagnosis
 from attention_from_scratch.verify.doctor.explaining import explain
-from attention_from_scratch.verify.doctor.mutation.derivation import derive
-from attention_from_scratch.verify.doctor.visits import Visit, probe_of, visits_of, wrong_at
+from attention_from_scratch.verify.doctor.mutation.derivation import derive, derive_output
+from attention_from_scratch.verify.doctor.mutation.twin import twin_of
+from attention_from_scratch.verify.doctor.numbers import extent, only_at_this_rank, rounding
+from attention_from_scratch.verify.doctor.probes import PROBES
+from attention_from_scratch.verify.doctor.visits import (
+    Visit,
+    family_of,
+    probe_of,
+    visits_of,
+    wrong_at,
+)
 from attention_from_scratch.verify.foreign import as_op
 from attention_from_scratch.verify.numerical import (
     central_difference,
@@ -24,23 +33,29 @@ from attention_from_scratch.verify.numerical import (
 DIFFERENCE_TOLERANCE = 1e-5
 
 
-def diagnose(op: Callable, reference: Callable | str, *inputs, **keywords) -> Diagnosis:
+def diagnose(op: Callable, reference=None, *inputs, **keywords) -> Diagnosis:
     """Name the mistake in the backward pass of an op.
 
     The op and the reference are run on the inputs given, and on probes of the doctor's own: shapes
     whose dimensions all differ (so that 1/sqrt(d) is not 1/2 by chance), square ones (where a
-    missing transpose goes unnoticed), masks, repeated ids, ignored positions. A mistake is a
-    formula for the wrong gradient; it is named if its numbers are those of the op at every probe.
-    Whether repeated inputs are summed is asked only of an op that is handed such inputs.
+    missing transpose goes unnoticed), masks, repeated ids, ignored positions. First known mistakes
+    are tried, each a formula for the wrong gradient; one is named if its numbers are those of the
+    op at every probe. What none of them explains is derived: the source of the reference is
+    changed, a line at a time, until it gives what the op gives. Whether repeated inputs are summed
+    is asked only of an op that is handed such inputs.
 
     Parameters
     ----------
     op : the op to examine, in our contract
-    reference : the op of `ops` that it should be, or its name
-        With the name alone, the right gradients are measured on the op's own forward pass: by the
-        complex step, or by central differences where a framework computes it.
+    reference : what it should be
+        - an op of `ops`;
+        - any other op of our contract, such as a block or one of your own, with inputs: the probes
+          are then calls like that one;
+        - the name of an op of `ops`: the right gradients are measured on the op's own forward
+          pass, by the complex step, or by central differences where a framework computes it;
+        - left out, with inputs: measured as well, and what numbers alone can say is said.
     *inputs, **keywords
-        A call that the op takes; may be left out.
+        A call that the op takes; may be left out where there are probes.
 
     Returns
     -------
@@ -54,22 +69,89 @@ def diagnose(op: Callable, reference: Callable | str, *inputs, **keywords) -> Di
         When no inputs are given and the op takes none of the probes. What it raises at the inputs
         given is not caught.
     """
+    if not (reference is None or isinstance(reference, str) or callable(reference)):
+        reference, inputs = None, (reference, *inputs)
     op = as_op(op)
     name = getattr(op, "__name__", type(op).__name__)
     source = getattr(ops, reference, None) if isinstance(reference, str) else reference
-    if isinstance(reference, str):
-        reference = measured_op(op, reference)
+    if reference is None or isinstance(reference, str):
+        reference = measured_op(op, reference, inputs, keywords)
     visits = visits_of(op, reference, inputs, keywords)
     if not all(visit.same_output for visit in visits):
-        return Diagnosis(name, forward_differs=True)
-    wrong = wrong_at(visits)
+        return of_forward_pass(name, source, visits)
+    return of_backward_pass(name, family_of(reference), source, visits, bool(inputs))
+
+
+def of_forward_pass(name, source, visits) -> Diagnosis:
+    """Say how the output differs."""
+    differing = [visit for visit in visits if not visit.same_output]
+    diagnosis = Diagnosis(name, forward_differs=True, probes=len(visits))
+    diagnosis.derived = derive_output(source, visits)
+    if len(differing) < len(visits):
+        diagnosis.notes.append(f"it differs at {len(differing)} of {len(visits)} probes")
+    return diagnosis
+
+
+def of_backward_pass(name, family, source, visits, at_callers) -> Diagnosis:
+    """Say which gradients are wrong, and what would give them."""
+    odd = {n: words for visit in visits for n, words in visit.unsteady.items()}
+    wrong = list(dict.fromkeys([*wrong_at(visits), *odd]))
     if not wrong:
-        return Diagnosis(name, probes=len(visits))
-    findings, unexplained = explain(reference.__name__, visits, wrong)
-    derived = derive(source, visits, unexplained) if unexplained else []
+        return Diagnosis(name, probes=len(visits), notes=notes_of_rounding(visits))
+    steady = [n for n in wrong if n not in odd]
+    findings, unexplained = explain(family, visits, steady) if steady else ([], ())
+    derived = [Derived(tuple(n for n in odd if odd[n] == w), w) for w in set(odd.values())]
+    derived += from_numbers(visits, unexplained)
+    unexplained = without(unexplained, derived)
+    if unexplained:
+        derived += derive(source, visits, unexplained)
+        unexplained = without(unexplained, derived)
+    diagnosis = Diagnosis(name, tuple(wrong), findings, derived, unexplained, probes=len(visits))
+    for n in steady:
+        visit = next(v for v in visits if n in v.probe.right and not v.right_at(n))
+        diagnosis.extents.append(f"{n} {extent(visit, n)}{place_of(visit, visits, at_callers)}")
+    if unexplained:
+        diagnosis.notes += notes_of_source(source, visits)
+    return diagnosis
+
+
+def without(arguments, derived) -> tuple[str, ...]:
+    """The arguments of which nothing was derived."""
     explained = {argument for found in derived for argument in found.arguments}
-    unexplained = tuple(argument for argument in unexplained if argument not in explained)
-    return Diagnosis(name, tuple(wrong), findings, derived, unexplained, probes=len(visits))
+    return tuple(argument for argument in arguments if argument not in explained)
+
+
+def from_numbers(visits, names) -> list[Derived]:
+    """What is no mistake of a formula: rounding, and what is right at some ranks only."""
+    found = [(n, rounding(visits, n) or only_at_this_rank(visits, n)) for n in names]
+    return [Derived((n,), words) for n, words in found if words]
+
+
+def place_of(visit, visits, at_callers) -> str:
+    """At which call a difference was seen."""
+    if not at_callers:
+        return ""
+    return " (at your inputs)" if visit is visits[0] else " (at a probe; right at your inputs)"
+
+
+def notes_of_rounding(visits) -> list[str]:
+    """What float32 loses, at the caller's call."""
+    visit = visits[0]
+    off = [
+        np.abs(visit.found[n] - right).max(initial=0) / (np.abs(visit.size_of(n)).max(initial=0))
+        for n, right in visit.probe.right.items()
+        if np.abs(visit.size_of(n)).max(initial=0) > 0
+    ]
+    if visit.tolerance < 1e-4 or not any(off):
+        return []
+    return [f"off by {max(off):.0e} of the largest entry: rounding, not a mistake"]
+
+
+def notes_of_source(source, visits) -> list[str]:
+    """Say where there was nothing to read."""
+    if source is None or twin_of(source, visits[0]) is not None:
+        return []
+    return ["the reference has no source to read, so no line of it could be changed"]
 
 
 def diagnose_call(name: str, inputs, keywords, d_output, found: dict, tolerance) -> Diagnosis:
@@ -86,9 +168,13 @@ def diagnose_call(name: str, inputs, keywords, d_output, found: dict, tolerance)
     return Diagnosis(name, tuple(wrong), findings, unexplained=unexplained, probes=1)
 
 
-def measured_op(op, name) -> Callable:
+def measured_op(op, name, inputs=(), keywords=None) -> Callable:
     """The op with its gradients measured, under the name of the op of ours that it should be."""
+    if name is not None and name not in PROBES:
+        raise ValueError(f"reference was {name}, but must be one of {', '.join(PROBES)}")
     analytic = getattr(op, "complex_step", True)
+    if name is None and inputs:
+        analytic = analytic and is_analytic(op, inputs, keywords or {})
     derivative = complex_step if analytic else central_difference
 
     def reference(*inputs, **keywords):
@@ -102,7 +188,30 @@ def measured_op(op, name) -> Callable:
 
         return output, backward
 
-    reference.__name__ = name
-    reference.__signature__ = inspect.signature(getattr(ops, name, op))
+    reference.__name__ = name or getattr(op, "__name__", "op")
+    reference.family = name
+    reference.__signature__ = inspect.signature(getattr(ops, name, op) if name else op)
     reference.tolerance = 0.0 if analytic else DIFFERENCE_TOLERANCE
     return reference
+
+
+def is_analytic(op, inputs, keywords) -> bool:
+    """Whether complex numbers go through the op, to the slope that differences see."""
+    precise = [tree_map(np.float64, x) if is_differentiable(x) else x for x in inputs]
+    moving = [i for i, value in enumerate(precise) if is_differentiable(value)]
+    rng = np.random.default_rng(3)
+    directions = [tree_map(lambda a: rng.standard_normal(a.shape), precise[i]) for i in moving]
+
+    def total(parts):
+        given = list(precise)
+        for i, part in zip(moving, parts, strict=True):
+            given[i] = part
+        return np.sum(op(*given, **keywords)[0])
+
+    parts = [precise[i] for i in moving]
+    try:
+        by_step = complex_step(total, parts, directions)
+    except Exception:  # whatever an op does with complex numbers
+        return False
+    by_difference = central_difference(total, parts, directions)
+    return bool(abs(by_step - by_difference) <= 1e-5 * max(1.0, abs(by_difference)))

@@ -54,7 +54,8 @@ def forms_of(reference, probe) -> dict[str, list[dict]]:
     """Collect the wrong gradients that each mistake would give at a probe, in all its forms."""
     forms: dict[str, list[dict]] = {}
     probe = probe.in_float64()
-    for mistakes in (MISTAKES[reference], generic_mistakes):
+    known = [MISTAKES[reference]] if reference in MISTAKES else []
+    for mistakes in (*known, generic_mistakes):
         for mistake, gradients in mistakes(probe):
             forms.setdefault(mistake, []).append(gradients)
     return forms

@@ -3,7 +3,7 @@
 Here it is said at which calls an op is asked, when two gradients are the same, and which are wrong.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -16,7 +16,9 @@ from attention_from_scratch.verify.contract import (
     is_differentiable,
 )
 from attention_from_scratch.verify.doctor.mistakes.shared import Probe
-from attention_from_scratch.verify.doctor.probes import probes_of
+from attention_from_scratch.verify.doctor.probes import PROBES, probes_of
+from attention_from_scratch.verify.doctor.repeats import unsteady
+from attention_from_scratch.verify.doctor.variations import calls_like
 from attention_from_scratch.verify.report import GradientError
 
 # Two gradients are the same if they agree as far as the op's dtype can tell.
@@ -25,12 +27,17 @@ TOLERANCES = {"float64": 1e-8, "float32": 1e-3}
 
 @dataclass(frozen=True)
 class Visit:
-    """What an op says at a probe; no gradients where its output is not the reference's."""
+    """What an op says at a probe; no gradients where its output is not the reference's.
+
+    `unsteady` has words for each gradient that is another when backward is called again.
+    """
 
     probe: Probe
     same_output: bool
     found: dict[str, np.ndarray]
     tolerance: float
+    output: np.ndarray | None = None
+    unsteady: dict[str, str] = field(default_factory=dict)
 
     def same(self, a, b, like) -> bool:
         """Whether a and b are the same, to the tolerance of this visit."""
@@ -76,7 +83,7 @@ def visits_of(op, reference, inputs, keywords) -> list[Visit]:
     visits = [examine(op, reference, inputs, keywords, seed=0)] if inputs else []
     asked = bool(inputs) and broadcasts(reference, inputs)
     errors = []
-    for seed, (own, own_keywords) in enumerate(probes_of(reference.__name__), start=1):
+    for seed, (own, own_keywords) in enumerate(calls(reference, inputs, keywords), start=1):
         if broadcasts(reference, own) and not asked:
             continue
         try:
@@ -85,6 +92,8 @@ def visits_of(op, reference, inputs, keywords) -> list[Visit]:
             errors.append(error)
     if not visits and isinstance(errors[0], GradientError):
         raise errors[0]
+    if not visits and not inputs and family_of(reference) is None:
+        raise ValueError("there are no probes for this reference: hand in inputs that it takes")
     if not visits:
         name = getattr(op, "__name__", type(op).__name__)
         raise ValueError(
@@ -96,9 +105,24 @@ def visits_of(op, reference, inputs, keywords) -> list[Visit]:
     return visits
 
 
+def family_of(reference) -> str | None:
+    """The name of the op of `ops` that a reference is; None for one of a reader's own."""
+    if hasattr(reference, "family"):
+        return reference.family
+    ours = (getattr(reference, "__module__", None) or "").startswith("attention_from_scratch.")
+    name = getattr(reference, "__name__", None)
+    return name if ours and name in PROBES else None
+
+
+def calls(reference, inputs, keywords):
+    """The probes of an op of ours; calls like the caller's for any other."""
+    family = family_of(reference)
+    return calls_like(inputs, keywords) if family is None else probes_of(family)
+
+
 def broadcasts(reference, inputs) -> bool:
     """Whether query, key and value of an attention differ in their batch axes."""
-    if reference.__name__ not in ("attention_weights", "scaled_dot_product_attention"):
+    if family_of(reference) not in ("attention_weights", "scaled_dot_product_attention"):
         return False
     return len({np.shape(x)[:-2] for x in inputs}) > 1
 
@@ -108,14 +132,25 @@ def examine(op, reference, inputs, keywords, *, seed) -> Visit:
     inputs = tuple(as_input(value) for value in inputs)
     their_output, their_backward = op(*inputs, **keywords)
     output, _ = reference(*inputs, **keywords)
-    dtype = np.asarray(their_output).dtype
-    tolerance = max(TOLERANCES.get(str(dtype), 0), getattr(reference, "tolerance", 0))
+    their_output = np.asarray(their_output)
+    tolerance = max(
+        TOLERANCES.get(str(their_output.dtype), 0), getattr(reference, "tolerance", 0)
+    )
     d_output = np.random.default_rng([11, seed]).standard_normal(np.shape(output))
-    d_output = frozen(d_output.astype(dtype))
-    if not same(np.asarray(their_output), output, output, tolerance):
-        return Visit(Probe(inputs, keywords, d_output, output, {}), False, {}, tolerance)
-    found = by_name(differentiable_only(their_backward(d_output), inputs), reference, inputs)
-    return Visit(probe_of(reference, inputs, keywords, d_output), True, found, tolerance)
+    d_output = frozen(d_output.astype(their_output.dtype))
+    if not same(their_output, output, output, tolerance):
+        probe = Probe(inputs, keywords, d_output, output, {})
+        return Visit(probe, False, {}, tolerance, their_output)
+
+    def said(backward):
+        return by_name(differentiable_only(backward(d_output), inputs), reference, inputs)
+
+    found = {name: np.copy(gradient) for name, gradient in said(their_backward).items()}
+    odd = unsteady(
+        found, lambda: said(their_backward), lambda: said(op(*inputs, **keywords)[1])
+    )
+    probe = probe_of(reference, inputs, keywords, d_output)
+    return Visit(probe, True, found, tolerance, their_output, odd)
 
 
 def probe_of(reference, inputs, keywords, d_output) -> Probe:

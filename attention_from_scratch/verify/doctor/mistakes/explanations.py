@@ -93,7 +93,7 @@ OF_A_LOSS = {
 }
 
 
-def explanation(mistake: str, op: str) -> str:
+def explanation(mistake: str, op: str | None) -> str:
     """What the mistake is in this op, and where to read more."""
-    of_op = OF_A_LOSS if "cross_entropy" in op else {}
+    of_op = OF_A_LOSS if "cross_entropy" in (op or "") else {}
     return of_op.get(mistake, EXPLANATIONS[mistake])

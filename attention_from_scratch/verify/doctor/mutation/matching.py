@@ -89,7 +89,7 @@ class Question:
         found, like = visit.found.get(name), visit.size_of(name)
         if said is None or found is None or np.shape(said) != np.shape(found):
             return False
-        if not np.isfinite(said).all():
+        if np.asarray(said).dtype.kind not in "fiub" or not np.isfinite(said).all():
             return False
         factor = 1.0 if factors[name] is None else factors[name]
         if visit.same(factor * said, found, like):

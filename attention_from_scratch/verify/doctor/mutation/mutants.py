@@ -2,7 +2,7 @@
 
 import ast
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from types import CodeType
@@ -31,21 +31,29 @@ class Mutant:
     changed: tuple[tuple[Piece, CodeType, bool], ...]  # True: the forward pass is changed
     felt: str
 
-    def run(self, probe) -> tuple[np.ndarray, object]:
-        """Output and gradients at a probe, as they are returned."""
+    @contextmanager
+    def put_in(self) -> Iterator[Twin]:
+        """The twin with its lines changed, for as long as the context lasts."""
         with ExitStack() as stack:
             for piece, code, forward in self.changed:
                 function = self.twin.build(piece, code)
                 if forward and self.felt == BACKWARD:
                     function = self.twin.felt_backwards(piece, function)
                 stack.enter_context(self.twin.exchanged(piece, function))
-            return self.twin.run(probe)
+            yield self.twin
 
     def gradients(self, probe) -> dict[str, np.ndarray]:
         """The gradients at a probe, by name."""
-        _, gradients = self.run(probe)
+        with self.put_in() as twin:
+            _, gradients = twin.run(probe)
         gradients = differentiable_only(gradients, probe.inputs)
         return by_name(gradients, self.twin.reference, probe.inputs)
+
+    def output(self, probe) -> np.ndarray:
+        """The output at a probe."""
+        with self.put_in() as twin:
+            output, _ = twin.forward(probe)
+        return output
 
     @cached_property
     def rank(self) -> tuple:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cache
 
-from attention_from_scratch.verify.doctor.mutation.places import Edit, Place
+from attention_from_scratch.verify.doctor.mutation.places import Edit, Place, computes
 
 DROPPED, SIGN, OTHER_NAME, FACTOR, INDEX, ODD = range(6)  # ranks: the more usual mistake first
 
@@ -144,6 +144,8 @@ def edits_of(place: Place, names: Callable) -> Iterator[Edit]:
     """Every change of one place. `names(place)` gives the names of values like that of a name."""
     if is_target(place):
         return
+    if isinstance(place.node, ast.stmt) and is_first(place):
+        yield from parameters(place)
     for operator in OPERATORS.get(type(place.node), ()):
         arguments = (place, names) if operator in (other_names, renamed) else (place,)
         for new, words, rank in operator(*arguments):
@@ -175,6 +177,29 @@ def is_value(place: Place) -> bool:
     return isinstance(place.holder, ast.Return | ast.Lambda) and not isinstance(
         place.node, ast.Tuple | ast.Dict | ast.Lambda
     )
+
+
+def is_first(place: Place) -> bool:
+    """Whether a statement is the first of the piece that computes something."""
+    tree = place.piece.tree
+    return place.holder is tree and place.index == next(
+        i for i, statement in enumerate(tree.body) if computes(statement)
+    )
+
+
+def parameters(place) -> Iterator[Edit]:
+    """A setting of the function that is taken for another: not used, or inverted, or 0."""
+    tree = place.piece.tree
+    strings = [n.value for n in ast.walk(tree) if isinstance(n, ast.Constant)]
+    strings = [f"{value!r}" for value in dict.fromkeys(strings) if type(value) is str]
+    for argument, default in zip(tree.args.kwonlyargs, tree.args.kw_defaults, strict=True):
+        text = default and ast.unparse(default)
+        others = ["None", *strings] if text and text[0] in "\"'" else ["None", "0", "1", "~a"]
+        for other in others:
+            name = ast.Name(argument.arg, ast.Load())
+            value = ast.Assign([ast.Name(argument.arg, ast.Store())], written(other, a=name))
+            words = f"with `{argument.arg} = {ast.unparse(value.value)}` before it"
+            yield Edit(place, [value, place.node], words, DROPPED)
 
 
 def arithmetic(place) -> Iterator:
@@ -234,6 +259,10 @@ def call(place) -> Iterator:
         new = ast.Attribute(function.value, other, ast.Load()) if has_value(function) else None
         if new is not None:
             yield ast.Call(new, arguments, node.keywords), f"`{other}`, not `{name}`", FACTOR
+    if name == "mean" and has_value(function) and not is_numpy(function.value):
+        unbiased = "m * (a.shape[-1] / (a.shape[-1] - 1))"
+        parts = {"m": node, "a": function.value}
+        yield written(unbiased, **parts), "divided by n - 1, not n", FACTOR
     for i, j in itertools.combinations(range(len(arguments)), 2):
         if len(arguments) <= 4 and name != "where":
             exchanged = list(arguments)

@@ -1,8 +1,11 @@
 """A private copy of a function and of all that it calls, in which one of them can be exchanged."""
 
+import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import CellType, CodeType, FunctionType, ModuleType
+
+import numpy as np
 
 from attention_from_scratch.verify.doctor.mutation.source import Piece, is_to_be_read, read
 
@@ -123,10 +126,14 @@ class Twin:
         finally:
             put(slots, self.copies[piece.function])
 
+    def forward(self, probe) -> tuple:
+        """Output and backward at a probe."""
+        keywords = {name: self.own(value) for name, value in probe.keywords.items()}
+        return self.entry["reference"](*probe.inputs, **keywords)
+
     def run(self, probe) -> tuple:
         """Output and gradients at a probe, as the reference returns them."""
-        keywords = {name: self.own(value) for name, value in probe.keywords.items()}
-        output, backward = self.entry["reference"](*probe.inputs, **keywords)
+        output, backward = self.forward(probe)
         self.backwards = True
         try:
             return output, backward(probe.d_output.astype(output.dtype))
@@ -150,6 +157,17 @@ class Twin:
             return (changed if self.backwards else right)(*inputs, **keywords)
 
         return op if piece.makes_backward else helper
+
+
+def twin_of(reference, visit) -> Twin | None:
+    """The twin of a reference; None where what can be read of it is not what it does."""
+    try:
+        twin = Twin(inspect.unwrap(reference))
+        output, _ = twin.forward(visit.probe)
+        running, _ = reference(*visit.probe.inputs, **visit.probe.keywords)
+    except Exception:  # no source, or a source that is not that of the running code
+        return None
+    return twin if np.array_equal(output, running, equal_nan=True) else None
 
 
 EMPTY = object()
