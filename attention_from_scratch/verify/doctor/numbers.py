@@ -28,16 +28,16 @@ def readings(right: dict) -> Iterator[OfTheRight]:
         return {name: gradient.swapaxes(-1, -2) for name, gradient in probe.right.items()}
 
     if all(gradient.ndim > 1 for gradient in right.values()):
-        yield OfTheRight("the right gradient transposed", transposed)
+        yield OfTheRight("is the right gradient transposed", transposed)
     for name, gradient in right.items():
         if gradient.ndim > 1:
-            yield OfTheRight("the right gradient transposed", of_one(name, transpose_of))
+            yield OfTheRight("is the right gradient transposed", of_one(name, transpose_of))
         for axis in range(gradient.ndim):
-            words = f"the right gradient the other way round along axis {axis}"
+            words = f"is the right gradient the other way round along axis {axis}"
             yield OfTheRight(words, of_one(name, reversing(axis)))
         for other in right:
             if other != name:
-                yield OfTheRight(f"the gradient that belongs to {other}", of_another(name, other))
+                yield OfTheRight(f"is the gradient that belongs to {other}", of_another(name, other))
 
 
 def of_one(name, function) -> Callable:

@@ -38,7 +38,7 @@ class OutputOf:
 class TheRightOne:
     """The right output itself, which fits where the op's is a multiple of it."""
 
-    words: str = "the right output"
+    words: str = "is the right output"
     rank: tuple = (0,)
 
     def gradients(self, probe) -> dict:

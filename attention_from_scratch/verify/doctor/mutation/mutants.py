@@ -70,7 +70,7 @@ class Mutant:
     @cached_property
     def words(self) -> str:
         """The lines as they are and as they are changed."""
-        return "; and ".join(edit.in_words() for edit in self.edits)
+        return "is what comes of " + " and of ".join(edit.in_words() for edit in self.edits)
 
     def and_also(self, other: "Mutant") -> "Mutant | None":
         """Both changes at once; None where one hides the other."""

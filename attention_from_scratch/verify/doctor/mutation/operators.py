@@ -198,8 +198,8 @@ def parameters(place) -> Iterator[Edit]:
         for other in others:
             name = ast.Name(argument.arg, ast.Load())
             value = ast.Assign([ast.Name(argument.arg, ast.Store())], written(other, a=name))
-            words = f"with `{argument.arg} = {ast.unparse(value.value)}` before it"
-            yield Edit(place, [value, place.node], words, DROPPED)
+            setting = f"{argument.arg}={ast.unparse(value.value)}"
+            yield Edit(place, [value, place.node], "", DROPPED, setting)
 
 
 def arithmetic(place) -> Iterator:

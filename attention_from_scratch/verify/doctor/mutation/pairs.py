@@ -31,7 +31,7 @@ class SideBySide:
     @property
     def words(self) -> str:
         """Both."""
-        return f"{self.first.words}; and {self.second.words}"
+        return f"two mistakes at once: it {self.first.words}; and it {self.second.words}"
 
     def gradients(self, probe) -> dict[str, np.ndarray]:
         """The right gradients and both differences."""

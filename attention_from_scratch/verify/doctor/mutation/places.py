@@ -47,6 +47,7 @@ class Edit:
     new: ast.AST | list[ast.stmt]
     words: str
     rank: int
+    setting: str = ""  # of a call of the whole piece with another setting: which
 
     @contextmanager
     def applied(self) -> Iterator[None]:
@@ -71,6 +72,9 @@ class Edit:
 
     def in_words(self) -> str:
         """The line, where it stands, and the line as it is changed."""
+        if self.setting:
+            tree = self.place.piece.tree
+            return f"`{tree.name}` ({self.place.piece.place_of(tree)}) with `{self.setting}`"
         before, after = self.lines()
         place = self.place.piece.place_of(self.place.node)
         return f"`{before}` ({place}) read as `{after}`: {self.words}"

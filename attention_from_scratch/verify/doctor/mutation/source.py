@@ -23,6 +23,7 @@ class Piece:
     tree: ast.FunctionDef
     file: str
     first_line: int
+    lines: list[str]
 
     @property
     def makes_backward(self) -> bool:
@@ -42,7 +43,18 @@ class Piece:
 
     def place_of(self, node: ast.AST) -> str:
         """Say where a node stands: file and line."""
-        return f"{self.file}, line {self.first_line + node.lineno - 1}"
+        return self.place_of_line(node.lineno)
+
+    def place_of_line(self, line: int) -> str:
+        """Say where a line of the text stands in its file."""
+        return f"{self.file}, line {self.first_line + line - 1}"
+
+    def text_between(self, first: int, last: int, left: int, right: int) -> str:
+        """The text from a column of one line to a column of another, on one line."""
+        lines = [line.encode() for line in self.lines[first - 1 : last]]
+        lines[-1] = lines[-1][:right]
+        lines[0] = lines[0][left:]
+        return " ".join(line.decode().strip() for line in lines)
 
     def compiled(self) -> CodeType:
         """The tree as it is now, as code."""
@@ -66,7 +78,8 @@ def read(function: FunctionType) -> Piece | None:
     """The piece of a function; None where there is no text of it to be read."""
     try:
         lines, first = inspect.getsourcelines(function.__code__)
-        module = ast.parse(textwrap.dedent("".join(lines)))
+        text = textwrap.dedent("".join(lines))
+        module = ast.parse(text)
     except (OSError, TypeError, SyntaxError):
         return None
     tree = module.body[0]
@@ -77,7 +90,7 @@ def read(function: FunctionType) -> Piece | None:
     tree.decorator_list = []
     if len(tree.body) > 1 and ast.get_docstring(tree) is not None:
         del tree.body[0]
-    return Piece(function, tree, file_of(function), first)
+    return Piece(function, tree, file_of(function), first, text.splitlines())
 
 
 def as_definition(module: ast.Module, function: FunctionType) -> ast.FunctionDef | None:

@@ -1,5 +1,6 @@
 """A private copy of a function and of all that it calls, in which one of them can be exchanged."""
 
+import ast
 import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -128,8 +129,12 @@ class Twin:
 
     def forward(self, probe) -> tuple:
         """Output and backward at a probe."""
-        keywords = {name: self.own(value) for name, value in probe.keywords.items()}
-        return self.entry["reference"](*probe.inputs, **keywords)
+        return self.forward_of(probe.inputs, probe.keywords)
+
+    def forward_of(self, inputs, keywords) -> tuple:
+        """Output and backward of a call."""
+        keywords = {name: self.own(value) for name, value in keywords.items()}
+        return self.entry["reference"](*inputs, **keywords)
 
     def run(self, probe) -> tuple:
         """Output and gradients at a probe, as the reference returns them."""
@@ -139,6 +144,29 @@ class Twin:
             return output, backward(probe.d_output.astype(output.dtype))
         finally:
             self.backwards = False
+
+    @contextmanager
+    def numpy_replaced(self, functions: dict) -> Iterator[None]:
+        """For as long as the context lasts, some functions of NumPy are these."""
+        other = ModuleType("numpy")
+        vars(other).update(vars(np) | functions)
+        places = [(s, name) for s in self.spaces.values() for name in s if s[name] is np]
+        for space, name in places:
+            space[name] = other
+        try:
+            yield
+        finally:
+            for space, name in places:
+                space[name] = np
+
+    def text_at(self, code: CodeType, instruction: int, operand: int) -> str:
+        """The expression of an instruction with one of its operands, and where it stands."""
+        piece = next(p for p in self.pieces.values() if p.label == code.co_filename)
+        first, last, left, right = list(code.co_positions())[instruction // 2]
+        text = piece.text_between(first, last, left, right)
+        through = operand_of(text, operand)
+        through = f"`{through}` in `{text}`" if through else f"`{text}`"
+        return f"{through} ({piece.place_of_line(first)})"
 
     def felt_backwards(self, piece: Piece, changed: Callable) -> Callable:
         """A function that gives the right output, so that its change is felt on the way back alone.
@@ -188,6 +216,17 @@ def put(slots, function) -> None:
             holder.cell_contents = function
         else:
             holder[name] = function
+
+
+def operand_of(text: str, index: int) -> str:
+    """The text of one operand of an operation; nothing where it has but one."""
+    try:
+        node = ast.parse(text, mode="eval").body
+    except SyntaxError:
+        return ""
+    if isinstance(node, ast.BinOp):
+        return ast.unparse((node.left, node.right)[index])
+    return ""
 
 
 def names_in(code: CodeType) -> Iterator[str]:

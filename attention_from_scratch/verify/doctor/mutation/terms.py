@@ -1,0 +1,220 @@
+"""Is a wrong gradient a combination of terms that the reference knows? "Term 1 minus twice term 2".
+
+The coefficients have to be the same at all probes, the terms independent and fewer than the
+entries. Terms are the summands of a sum on the way back, each by itself with all that follows; the
+part of the gradient that takes one path of the tape, and the rest; and the named values.
+"""
+
+import ast
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from attention_from_scratch.verify.doctor.mutation.edges import WrongPath
+from attention_from_scratch.verify.doctor.mutation.matching import (
+    Clock,
+    Match,
+    Question,
+    attempted,
+)
+from attention_from_scratch.verify.doctor.mutation.mutants import BACKWARD, Mutant
+from attention_from_scratch.verify.doctor.mutation.names import values_in
+from attention_from_scratch.verify.doctor.mutation.operators import shown, written
+from attention_from_scratch.verify.doctor.mutation.places import Edit, Place, line_of, places_of
+from attention_from_scratch.verify.doctor.mutation.twin import Twin
+
+MOST_TERMS = 5  # of one sum
+MOST_VALUES = 40  # that are tried two by two
+
+
+@dataclass(eq=False)
+class Combination:
+    """Terms, each of which gives gradients at a probe, and how to say them."""
+
+    terms: list
+    names: list[str]
+    where: str
+    rank: tuple = (3,)
+    said: dict = field(default_factory=dict)
+
+    def at(self, visit) -> list[dict] | None:
+        """What all terms give at a visit, computed once."""
+        if id(visit) not in self.said:
+            gradients = [attempted(term, visit.probe) for term in self.terms]
+            self.said[id(visit)] = None if None in gradients else gradients
+        return self.said[id(visit)]
+
+    def coefficients(self, question: Question, name) -> np.ndarray | None:
+        """The coefficients with which the terms are the wrong gradient, at all visits."""
+        found: np.ndarray | None = None
+        for visit in question.visits:
+            if name not in visit.probe.right:
+                continue
+            gradients = self.at(visit)
+            wrong = visit.found.get(name)
+            shapes = {np.shape(g.get(name)) for g in gradients or [{}]} | {np.shape(wrong)}
+            if gradients is None or len(shapes) > 1:
+                return None
+            columns = np.stack([np.ravel(g[name]) for g in gradients], axis=1)
+            if found is None:
+                found = solved(columns, np.ravel(wrong))
+            if found is None:
+                return None
+            fit = (columns @ found).reshape(np.shape(wrong))
+            if not np.isfinite(fit).all() or not visit.same(fit, wrong, visit.size_of(name)):
+                return None
+        return found
+
+
+@dataclass(frozen=True, eq=False)
+class InWords:
+    """A combination that fits, with its coefficients."""
+
+    words: str
+    rank: tuple
+
+
+def solved(columns, wanted) -> np.ndarray | None:
+    """The coefficients of independent columns that come nearest; None if there is no telling."""
+    if not np.isfinite(columns).all() or columns.shape[0] <= columns.shape[1] + 1:
+        return None
+    sizes = np.linalg.norm(columns, axis=0)
+    if not sizes.all():
+        return None
+    scaled, _, rank, _ = np.linalg.lstsq(columns / sizes, wanted, rcond=1e-9)
+    return scaled / sizes if rank == columns.shape[1] else None
+
+
+def combined(combinations, question: Question, name, clock: Clock) -> Match | None:
+    """The first combination that fits, as a match."""
+    for combination in combinations:
+        if clock.is_over:
+            return None
+        found = combination.coefficients(question, name)
+        if found is not None:
+            words = f"is {in_words(found, combination.names)}{combination.where}"
+            return Match(InWords(words, combination.rank), {name: 1.0}, frozenset())
+    return None
+
+
+def in_words(coefficients, names) -> str:
+    """A sum with its coefficients."""
+    parts = []
+    for coefficient, name in zip(coefficients, names, strict=True):
+        number = f"{coefficient:.6g}"
+        if number not in ("0", "-0"):
+            parts.append(name if number == "1" else f"{number} times {name}")
+    return " + ".join(parts) or "0"
+
+
+def sums_of(twin: Twin) -> Iterator[Combination]:
+    """The summands of every sum on the way back, each by itself with all that follows."""
+    for piece in twin.pieces.values():
+        for place in list(places_of(piece)):
+            if len(place.inside) == 1 or not is_sum(place.node) or is_sum(place.holder):
+                continue
+            summands = list(summands_of(place.node))
+            if len(summands) <= MOST_TERMS:
+                alone = [alone_in(twin, place, sign, node) for sign, node in summands]
+                where = f" in `{line_of(place.statement)}` ({piece.place_of(place.node)})"
+                names = [f"`{shown(mutant.edits[0].new)}`" for mutant in alone]
+                yield Combination(alone, names, where)
+
+
+def is_sum(node) -> bool:
+    """Whether it adds or subtracts."""
+    return isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Sub)
+
+
+def summands_of(node, sign=1) -> Iterator[tuple[int, ast.expr]]:
+    """The summands of a sum with their signs."""
+    if is_sum(node):
+        yield from summands_of(node.left, sign)
+        yield from summands_of(node.right, -sign if isinstance(node.op, ast.Sub) else sign)
+    else:
+        yield sign, node
+
+
+def alone_in(twin: Twin, place: Place, sign, node) -> Mutant:
+    """The mutant in which a summand stands alone, the others being 0."""
+    others = [other for _, other in summands_of(place.node) if other is not node]
+    text = "a" if sign > 0 else "-a"
+    zeros = "".join(f" + 0 * b{i}" for i in range(len(others)))  # for the shape
+    parts = {"a": node} | {f"b{i}": other for i, other in enumerate(others)}
+    edit = Edit(place, written(text, a=node), "", 0)
+    with Edit(place, written(text + zeros, **parts), "", 0).applied():
+        code = place.piece.compiled()
+    return Mutant(twin, (edit,), ((place.piece, code, False),), BACKWARD)
+
+
+@dataclass(frozen=True, eq=False)
+class ThePath:
+    """What a path of the tape adds to the gradients, right or with a change on it."""
+
+    without: WrongPath
+    changed: WrongPath | None = None
+
+    def gradients(self, probe) -> dict:
+        """The gradients with the path less those without."""
+        without = self.without.gradients(probe)
+        with_path = self.changed.gradients(probe) if self.changed else probe.right
+        return {name: gradient - without[name] for name, gradient in with_path.items()}
+
+
+def paths_of(paths: list[WrongPath]) -> Iterator[Combination]:
+    """All else and a path of the tape: as it should be, or with another derivative on it."""
+    dropped = {(path.place, path.index): path for path in paths if path.drops}
+    for path in paths:
+        without = dropped[path.place, path.index]
+        if path.drops or path.of_slope:
+            terms = [without, ThePath(without, None if path.drops else path)]
+            share = path.line if path.drops else f"{path.line} with {path.share}"
+            yield Combination(terms, ["all else", f"what comes back through {share}"], "")
+
+
+@dataclass(frozen=True, eq=False)
+class NamedValue:
+    """A value of a name in the reference, taken for the gradient of an argument."""
+
+    twin: Twin
+    function: tuple[str, int]
+    name: str
+    argument: str
+    held: dict
+
+    def gradients(self, probe) -> dict:
+        """The value, under the name of the argument."""
+        if id(probe) not in self.held:
+            self.held[id(probe)] = values_in(self.twin, probe)
+        return {self.argument: np.asarray(self.held[id(probe)][self.function][self.name])}
+
+
+def values_of(twin: Twin, question: Question, argument) -> Iterator[Combination]:
+    """The named values that have the shape of a gradient, one by one and two by two."""
+    held: dict = {}
+    probe = question.first.probe
+    shape = probe.right[argument].shape
+    held[id(probe)] = values_in(twin, probe)
+    values, seen = [], set()
+    for function, names in held[id(probe)].items():
+        for name, value in names.items():
+            array = np.asarray(value) if isinstance(value, np.ndarray) else None
+            if array is None or array.shape != shape or array.dtype.kind != "f":
+                continue
+            if (key := array.tobytes()) not in seen:
+                seen.add(key)
+                values.append(NamedValue(twin, function, name, argument, held))
+    values = values[:MOST_VALUES]
+    for value in values:
+        yield Combination([value], [f"`{value.name}`"], f" of {label(value)}")
+    for first, second in itertools.combinations(values, 2):
+        where = f" of {label(first)}"
+        names = [f"`{first.name}`", f"`{second.name}`"]
+        yield Combination([first, second], names, where, (4,))
+
+
+def label(value: NamedValue) -> str:
+    """The function that a named value is in."""
+    return value.function[0].strip("<>").rsplit(".", 1)[-1]
