@@ -32,6 +32,8 @@ from attention_from_scratch.verify.numerical import (
 # The tolerance where there is only a central difference to compare with: it can tell no more.
 DIFFERENCE_TOLERANCE = 1e-5
 
+MOST_EXTENTS = 4  # gradients of which it is told how far they are off
+
 
 def diagnose(op: Callable, reference=None, *inputs, **keywords) -> Diagnosis:
     """Name the mistake in the backward pass of an op.
@@ -79,7 +81,7 @@ def diagnose(op: Callable, reference=None, *inputs, **keywords) -> Diagnosis:
     visits = visits_of(op, reference, inputs, keywords)
     if not all(visit.same_output for visit in visits):
         return of_forward_pass(name, source, visits)
-    return of_backward_pass(name, family_of(reference), source, visits, bool(inputs))
+    return of_backward_pass(op, family_of(reference), source, visits, bool(inputs))
 
 
 def of_forward_pass(name, source, visits) -> Diagnosis:
@@ -92,8 +94,9 @@ def of_forward_pass(name, source, visits) -> Diagnosis:
     return diagnosis
 
 
-def of_backward_pass(name, family, source, visits, at_callers) -> Diagnosis:
+def of_backward_pass(op, family, source, visits, at_callers) -> Diagnosis:
     """Say which gradients are wrong, and what would give them."""
+    name = getattr(op, "__name__", type(op).__name__)
     odd = {n: words for visit in visits for n, words in visit.unsteady.items()}
     wrong = list(dict.fromkeys([*wrong_at(visits), *odd]))
     if not wrong:
@@ -104,10 +107,10 @@ def of_backward_pass(name, family, source, visits, at_callers) -> Diagnosis:
     derived += from_numbers(visits, unexplained)
     unexplained = without(unexplained, derived)
     if unexplained:
-        derived += derive(source, visits, unexplained)
+        derived += derive(source, op, visits, unexplained)
         unexplained = without(unexplained, derived)
     diagnosis = Diagnosis(name, tuple(wrong), findings, derived, unexplained, probes=len(visits))
-    for n in steady:
+    for n in [n for n in steady if not rounding(visits, n)][:MOST_EXTENTS]:
         visit = next(v for v in visits if n in v.probe.right and not v.right_at(n))
         diagnosis.extents.append(f"{n} {extent(visit, n)}{place_of(visit, visits, at_callers)}")
     if unexplained:

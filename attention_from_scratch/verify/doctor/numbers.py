@@ -37,7 +37,9 @@ def readings(right: dict) -> Iterator[OfTheRight]:
             yield OfTheRight(words, of_one(name, reversing(axis)))
         for other in right:
             if other != name:
-                yield OfTheRight(f"is the gradient that belongs to {other}", of_another(name, other))
+                yield OfTheRight(
+                    f"is the gradient that belongs to {other}", of_another(name, other)
+                )
 
 
 def of_one(name, function) -> Callable:

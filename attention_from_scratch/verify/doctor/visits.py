@@ -133,9 +133,7 @@ def examine(op, reference, inputs, keywords, *, seed) -> Visit:
     their_output, their_backward = op(*inputs, **keywords)
     output, _ = reference(*inputs, **keywords)
     their_output = np.asarray(their_output)
-    tolerance = max(
-        TOLERANCES.get(str(their_output.dtype), 0), getattr(reference, "tolerance", 0)
-    )
+    tolerance = max(TOLERANCES.get(str(their_output.dtype), 0), getattr(reference, "tolerance", 0))
     d_output = np.random.default_rng([11, seed]).standard_normal(np.shape(output))
     d_output = frozen(d_output.astype(their_output.dtype))
     if not same(their_output, output, output, tolerance):
@@ -146,9 +144,7 @@ def examine(op, reference, inputs, keywords, *, seed) -> Visit:
         return by_name(differentiable_only(backward(d_output), inputs), reference, inputs)
 
     found = {name: np.copy(gradient) for name, gradient in said(their_backward).items()}
-    odd = unsteady(
-        found, lambda: said(their_backward), lambda: said(op(*inputs, **keywords)[1])
-    )
+    odd = unsteady(found, lambda: said(their_backward), lambda: said(op(*inputs, **keywords)[1]))
     probe = probe_of(reference, inputs, keywords, d_output)
     return Visit(probe, True, found, tolerance, their_output, odd)
 

@@ -5,7 +5,7 @@ from attention_from_scratch.verify.doctor.mutation.edges import wrong_paths
 from attention_from_scratch.verify.doctor.mutation.forward import matches_of_output
 from attention_from_scratch.verify.doctor.mutation.matching import Clock, Match, Question, best
 from attention_from_scratch.verify.doctor.mutation.mutants import mutants_of
-from attention_from_scratch.verify.doctor.mutation.names import values_in
+from attention_from_scratch.verify.doctor.mutation.names import watched
 from attention_from_scratch.verify.doctor.mutation.pairs import Pairs
 from attention_from_scratch.verify.doctor.mutation.terms import (
     combined,
@@ -13,54 +13,76 @@ from attention_from_scratch.verify.doctor.mutation.terms import (
     sums_of,
     values_of,
 )
-from attention_from_scratch.verify.doctor.mutation.twin import twin_of
+from attention_from_scratch.verify.doctor.mutation.twin import Twin, twin_of
 from attention_from_scratch.verify.doctor.numbers import readings
 
 SECONDS = 1.6  # of all that is tried for one op
+SHARE_OF_LINES = 0.7  # of that time for single lines
 
 
-def derive(reference, visits, wrong) -> list[Derived]:
+def derive(reference, op, visits, wrong) -> list[Derived]:
     """What would give the wrong gradients of these names, as far as anything does.
 
-    One another's right gradients, which needs no source; then lines of the reference read wrongly,
-    one of them or two.
+    One another's right gradients, which needs no source; then lines of the reference read wrongly.
+    Without a reference there is the forward pass of the op itself, to be derived step by step.
     """
     clock = Clock(SECONDS)
     question = Question(visits, wrong)
-    matches = best(question.search(readings(question.first.probe.right), clock))
+    matches = question.search(readings(question.first.probe.right), clock)
     if rest := unexplained(wrong, matches):
-        matches += best(of_lines(reference, Question(visits, rest), clock))
-    return [derived(match) for match in matches]
+        question = Question(visits, rest)
+        twin = twin_of(op if reference is None else reference, question.first)
+        if twin is not None:
+            matches += of_lines(twin, question, clock, reference is not None)
+    return [derived(match) for match in best(consistent(matches))]
 
 
-def of_lines(reference, question: Question, clock: Clock) -> list[Match]:
-    """Lines of the reference whose change gives what the op says."""
-    twin = twin_of(reference, question.first)
-    if twin is None:
-        return []
-    hypotheses, paths = list(mutants_of(twin, values_in(twin, question.first.probe))), []
-    matches = question.search(hypotheses, clock)
+def of_lines(twin: Twin, question: Question, clock: Clock, backwards: bool) -> list[Match]:
+    """Lines whose change gives what the op says: of the forward pass, and, if asked, backwards."""
+    matches, hypotheses = [], []
+    run = watched(twin, question.first.probe)
+    if backwards:
+        mutants = listed(mutants_of(twin, run), hypotheses)
+        matches += question.search(mutants, Clock(SHARE_OF_LINES * clock.seconds))
+        matches += of_terms([sums_of(twin, run)], question, matches, clock)
     if rest := unexplained(question.wrong, matches):
-        question = Question(question.visits, rest)
         paths = list(wrong_paths(twin, question.first))
         hypotheses += paths
-        matches += question.search(paths, clock)
-    for name in unexplained(rest, matches):
-        question = Question(question.visits, [name])
-        if question.fits(question.first):
-            match = of_terms(twin, paths, question, clock)
-            matches += [match] if match else Pairs(question, hypotheses, clock).matches(name)
+        matches += Question(question.visits, rest).search(paths, clock)
+        matches += of_terms([paths_of(paths)], question, matches, clock)
+    if backwards:
+        values = [values_of(twin, question, name) for name in question.wrong]
+        matches += of_terms(values, question, matches, clock)
+    for name in unexplained(question.wrong, matches):
+        alone = Question(question.visits, [name])
+        if alone.fits(alone.first):
+            matches += Pairs(alone, hypotheses, clock).matches(name)
     return matches
 
 
-def of_terms(twin, paths, question: Question, clock: Clock) -> Match | None:
-    """A combination of terms that is the one wrong gradient of the question."""
-    (name,) = question.wrong
-    for terms in (sums_of(twin), paths_of(paths), values_of(twin, question, name)):
-        match = combined(terms, question, name, clock)
-        if match is not None:
-            return match
-    return None
+def of_terms(kinds, question: Question, matches, clock: Clock) -> list[Match]:
+    """Combinations of terms that are wrong gradients which nothing explains yet."""
+    found = []
+    for kind in kinds:
+        combinations = list(kind) if unexplained(question.wrong, matches) else []
+        for name in unexplained(question.wrong, [*matches, *found]):
+            match = combined(combinations, Question(question.visits, [name]), name, clock)
+            found += [match] if match else []
+    return found
+
+
+def listed(items, into: list):
+    """Items as they come, each of them kept in a list."""
+    for item in items:
+        into.append(item)
+        yield item
+
+
+def consistent(matches: list[Match]) -> list[Match]:
+    """The matches that do not say of a gradient that nothing explains what it is not."""
+    explained = {name for match in matches for name in match.factors}
+    kept = [match for match in matches if match.denied <= explained]
+    return kept if len(kept) == len(matches) else consistent(kept)
 
 
 def unexplained(wrong, matches) -> list[str]:

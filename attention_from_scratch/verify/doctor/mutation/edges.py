@@ -157,6 +157,13 @@ def unsummed(edge, d):
     return unbroadcast(d, edge.source.value.shape)
 
 
+def not_transposed(edge: Edge, step: Step, d):
+    """The other factor of a matrix product is not transposed."""
+    if edge.untransposed is None:
+        raise UntraceableError("no matrix product")
+    return edge.untransposed(d)
+
+
 def mean_of_repeats(edge: Edge, step: Step, d):
     """The mean is taken over the axes along which the input was repeated, not the sum."""
     sent = edge.back(step, d)
@@ -169,6 +176,7 @@ CHANGES = (
     (times(-1.0), "what goes back through {} has the other sign", 1),
     (times(2.0), "what goes back through {} is doubled", 3),
     (times(0.5), "what goes back through {} is halved", 3),
+    (not_transposed, "the transpose is left out on the way back through {}", 0),
     (slope_of_one, "the derivative of {} is taken for 1", 3),
     (slope_inverted, "the derivative of {} is divided by, not multiplied", 4),
     (slope_at_output, "the derivative of {} is taken at its output, not its input", 2),

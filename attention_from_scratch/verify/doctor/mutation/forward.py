@@ -6,7 +6,7 @@ import numpy as np
 
 from attention_from_scratch.verify.doctor.mutation.matching import Clock, Question, best
 from attention_from_scratch.verify.doctor.mutation.mutants import THROUGHOUT, mutants_of
-from attention_from_scratch.verify.doctor.mutation.names import values_in
+from attention_from_scratch.verify.doctor.mutation.names import watched
 from attention_from_scratch.verify.doctor.mutation.twin import twin_of
 from attention_from_scratch.verify.doctor.visits import Visit
 
@@ -55,7 +55,7 @@ def matches_of_output(reference, visits, clock: Clock) -> list:
     matches = question.search([TheRightOne()], clock)
     twin = None if matches else twin_of(reference, question.first)
     if twin is not None:
-        mutants = mutants_of(twin, values_in(twin, question.first.probe))
+        mutants = mutants_of(twin, watched(twin, question.first.probe))
         outputs = (OutputOf(mutant) for mutant in mutants if mutant.felt == THROUGHOUT)
         matches = question.search(outputs, clock)
     return best(matches)

@@ -28,12 +28,19 @@ class Match:
     """A hypothesis, the wrong gradients that it explains, and what it would change beside them.
 
     `factors` has a number for each gradient explained: 1, or what the hypothesis is to be
-    multiplied by to be what the op says.
+    multiplied by to be what the op says. `beside` are right gradients that the hypothesis would
+    change, `denied` wrong ones that it would make wrong in another way.
     """
 
     hypothesis: object
     factors: dict[str, float]
     beside: frozenset[str]
+    denied: frozenset[str] = frozenset()
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether it explains all that is wrong, and nothing else."""
+        return not self.beside and not self.denied and set(self.factors.values()) == {1.0}
 
     @property
     def order(self) -> tuple:
@@ -64,6 +71,7 @@ class Question:
         """The match, if the hypothesis explains any wrong gradient at all visits."""
         factors: dict[str, float | None] = dict.fromkeys(self.wrong)
         beside: set[str] = set()
+        denied: set[str] = set()
         for visit in self.visits:
             gradients = attempted(hypothesis, visit.probe)
             if gradients is None and visit is not self.first and not self.fits(visit):
@@ -75,14 +83,16 @@ class Question:
                     del factors[name]
             if not any(name in factors for name in self.wrong_at(self.first)):
                 return None
-            beside |= {
-                n
-                for n, right in visit.probe.right.items()
-                if n not in self.wrong
-                and not visit.same(gradients.get(n, np.nan), right, visit.size_of(n))
-            }
+            for n, right in visit.probe.right.items():
+                if n not in factors and not visit.same(
+                    gradients.get(n, np.nan), right, visit.size_of(n)
+                ):
+                    (denied if n in self.wrong else beside).add(n)
+        denied.difference_update(factors)
         known = {name: factor for name, factor in factors.items() if factor is not None}
-        return Match(hypothesis, known, frozenset(beside)) if known else None
+        if not known:
+            return None
+        return Match(hypothesis, known, frozenset(beside), frozenset(denied))
 
     def agrees(self, visit, name, said, factors) -> bool:
         """Whether what is said of one gradient is what the op found, up to the factor so far."""
@@ -103,14 +113,20 @@ class Question:
         return abs(factor) > 1e-6 and visit.same(factor * said, found, like)
 
     def search(self, hypotheses: Iterable, clock: Clock) -> list[Match]:
-        """All that match, as long as there is time."""
-        found = []
+        """All that match, as long as there is time.
+
+        Where one explains all that is wrong, only those of its own group are asked beside it.
+        """
+        found, done = [], None
         for hypothesis in hypotheses:
-            if clock.is_over:
+            group = getattr(hypothesis, "group", None)
+            if clock.is_over or (done is not None and group is not done):
                 break
             match = self.ask(hypothesis)
             if match is not None:
                 found.append(match)
+                if match.is_complete and match.factors.keys() == set(self.wrong):
+                    done = group
         return found
 
 

@@ -1,7 +1,7 @@
 """Mutants: the reference with a changed line, run for its gradients at a probe."""
 
 import ast
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,7 +10,7 @@ from types import CodeType
 import numpy as np
 
 from attention_from_scratch.verify.contract import differentiable_only
-from attention_from_scratch.verify.doctor.mutation.names import names_of_like_shape
+from attention_from_scratch.verify.doctor.mutation.names import Run
 from attention_from_scratch.verify.doctor.mutation.operators import edits_of
 from attention_from_scratch.verify.doctor.mutation.places import Edit, places_of
 from attention_from_scratch.verify.doctor.mutation.source import Piece
@@ -54,6 +54,11 @@ class Mutant:
         with self.put_in() as twin:
             output, _ = twin.forward(probe)
         return output
+
+    @property
+    def group(self) -> Piece:
+        """The function that is changed."""
+        return self.edits[0].place.piece
 
     @cached_property
     def rank(self) -> tuple:
@@ -99,17 +104,13 @@ def overlap(first, second) -> bool:
     return False
 
 
-def mutants_of(twin: Twin, held: dict) -> Iterator[Mutant]:
-    """Every mutant with one change, those near the reference first.
-
-    `held` are the values of all names at a probe, from `names.values_in`.
-    """
-    names = names_of_like_shape(held)
+def mutants_of(twin: Twin, run: Run) -> Iterator[Mutant]:
+    """Every mutant with one change in a line that is run, those near the reference first."""
     later = []
     for piece in twin.pieces.values():
         if not piece.returns:
             continue
-        for edit, code in changes_of(piece, names):
+        for edit, code in changes_of(piece, run):
             changed = ((piece, code, edit.in_forward_pass),)
             yield Mutant(twin, (edit,), changed, BACKWARD)
             if edit.in_forward_pass:
@@ -117,10 +118,10 @@ def mutants_of(twin: Twin, held: dict) -> Iterator[Mutant]:
     yield from later
 
 
-def changes_of(piece: Piece, names: Callable) -> Iterator[tuple[Edit, CodeType]]:
+def changes_of(piece: Piece, run: Run) -> Iterator[tuple[Edit, CodeType]]:
     """Every edit of a piece that can be compiled, with its code."""
-    for place in list(places_of(piece)):
-        for edit in edits_of(place, names):
+    for place in list(filter(run.reaches, places_of(piece))):
+        for edit in edits_of(place, run.names_like):
             with edit.applied():
                 try:
                     code = piece.compiled()

@@ -1,7 +1,8 @@
-"""Which names of a function hold values of like shape, seen while the right function runs."""
+"""What the right function does at a probe: which lines it runs, which values its names hold."""
 
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -9,52 +10,69 @@ from attention_from_scratch.verify.doctor.mutation.places import Place
 from attention_from_scratch.verify.doctor.mutation.twin import Twin
 
 
-def values_in(twin: Twin, probe) -> dict[tuple[str, int], dict]:
-    """Run the twin and note what every name of every function held when it returned.
+@dataclass
+class Run:
+    """One run of a twin.
 
-    The key is the label of the piece and the line at which the function begins.
-    """
-    labels = {piece.label for piece in twin.pieces.values()}
-    held: dict[tuple[str, int], dict] = {}
-
-    def look(frame, event, _):
-        code = frame.f_code
-        if event == "return" and code.co_filename in labels:
-            held.setdefault((code.co_filename, code.co_firstlineno), {}).update(frame.f_locals)
-
-    before = sys.getprofile()
-    sys.setprofile(look)
-    try:
-        twin.run(probe)
-    finally:
-        sys.setprofile(before)
-    return held
-
-
-def names_of_like_shape(held: dict) -> Callable:
-    """A function from the place of a name to the other names like it, and its kind.
-
-    They are alike if they are both floats, integers or booleans, of one shape.
+    Attributes
+    ----------
+    lines : the lines that were run, as (label of a piece, line)
+    held : the values that the names of a function held when it returned
+        The key is the label of the piece and the line at which the function begins.
     """
 
-    def names(place: Place) -> tuple[list[str], str]:
+    lines: set[tuple[str, int]] = field(default_factory=set)
+    held: dict[tuple[str, int], dict] = field(default_factory=dict)
+
+    def reaches(self, place: Place) -> bool:
+        """Whether the statement of a place was run."""
+        return (place.piece.label, place.statement.lineno) in self.lines
+
+    def names_like(self, place: Place) -> tuple[list[str], str]:
+        """The other names that hold values like that of a name, and what kind of value it is.
+
+        They are alike if they are both floats, integers or booleans, of one shape.
+        """
         visible: dict = {}
         for function in place.inside:
-            visible |= held.get((place.piece.label, function.lineno), {})
+            visible |= self.held.get((place.piece.label, function.lineno), {})
         kind = kind_of(visible.get(place.node.id))
         if kind is None:
             return [], ""
         others = [n for n, v in visible.items() if n != place.node.id and kind_of(v) == kind]
-        return others, kind[0] if isinstance(kind[0], str) else ""
+        return others, kind[0]
 
-    return names
+
+def watched(twin: Twin, probe) -> Run:
+    """Run the twin at a probe and note what it does."""
+    labels = {piece.label for piece in twin.pieces.values()}
+    run = Run()
+
+    def look(frame, event, _) -> Callable | None:
+        code = frame.f_code
+        if code.co_filename not in labels:
+            return None
+        if event == "line":
+            run.lines.add((code.co_filename, frame.f_lineno))
+        elif event == "return":
+            key = (code.co_filename, code.co_firstlineno)
+            run.held.setdefault(key, {}).update(frame.f_locals)
+        return look
+
+    before = sys.gettrace()
+    sys.settrace(look)
+    try:
+        twin.run(probe)
+    finally:
+        sys.settrace(before)
+    return run
 
 
 KINDS = {"f": "float", "i": "int", "u": "int", "b": "bool"}
 
 
-def kind_of(value):
-    """What a value is: the kind of its numbers and its shape, or that it is a function."""
+def kind_of(value) -> tuple[str, tuple] | None:
+    """The kind of numbers that a value is, and its shape; None if it is none."""
     if isinstance(value, np.ndarray | np.generic | int | float):
         array = np.asarray(value)
         return (KINDS[array.dtype.kind], array.shape) if array.dtype.kind in KINDS else None

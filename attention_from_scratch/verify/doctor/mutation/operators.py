@@ -50,6 +50,7 @@ ARITHMETIC = {
     ast.Sub: [
         ("a", "without the term `{b}`", DROPPED),
         ("-b", "without the term `{a}`", DROPPED),
+        ("b", "`{b}`, not `{a} - {b}`", OTHER_NAME),
         ("a + b", "with the other sign before `{b}`", SIGN),
         ("b - a", "with the other sign", SIGN),
         ("a - 2 * b", "with the term `{b}` twice", FACTOR),
@@ -209,6 +210,25 @@ def arithmetic(place) -> Iterator:
     words = {name: shown(part) for name, part in parts.items()}
     for text, phrase, rank in ARITHMETIC.get(type(node.op), ()):
         yield written(text, **parts), phrase.format(**words), rank
+    summands = list(summands_of(node)) if is_sum(node) and not is_sum(place.holder) else []
+    if len(summands) > 2:
+        for sign, alone in summands:
+            words = f"only `{shown(alone)}` of all that is added"
+            yield written("a" if sign > 0 else "-a", a=alone), words, DROPPED
+
+
+def is_sum(node) -> bool:
+    """Whether it adds or subtracts."""
+    return isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Sub)
+
+
+def summands_of(node, sign=1) -> Iterator[tuple[int, ast.expr]]:
+    """The summands of a sum with their signs."""
+    if is_sum(node):
+        yield from summands_of(node.left, sign)
+        yield from summands_of(node.right, -sign if isinstance(node.op, ast.Sub) else sign)
+    else:
+        yield sign, node
 
 
 def unary(place) -> Iterator:
@@ -259,6 +279,8 @@ def call(place) -> Iterator:
         new = ast.Attribute(function.value, other, ast.Load()) if has_value(function) else None
         if new is not None:
             yield ast.Call(new, arguments, node.keywords), f"`{other}`, not `{name}`", FACTOR
+    if name in ("sum", "mean"):
+        yield from one_of_all(node, name)
     if name == "mean" and has_value(function) and not is_numpy(function.value):
         unbiased = "m * (a.shape[-1] / (a.shape[-1] - 1))"
         parts = {"m": node, "a": function.value}
@@ -277,6 +299,20 @@ def call(place) -> Iterator:
         operator = {ast.Add: "f(a) + b", ast.Sub: "f(a) - b"}.get(type(arguments[0].op))
         if operator:
             yield written(operator, **parts), f"with `{shown(parts['b'])}` outside", INDEX
+
+
+def one_of_all(node, name) -> Iterator:
+    """The first or the last of what is to be added up along one axis."""
+    axis = [k.value for k in node.keywords if k.arg == "axis"] + node.args[
+        is_numpy(node.func.value) :
+    ]
+    summed = node.args[0] if is_numpy(node.func.value) and node.args else node.func.value
+    if len(axis) != 1:
+        return
+    held = any(k.arg == "keepdims" for k in node.keywords)
+    for which, word in ((0, "first"), (-1, "last")):
+        text = f"a.take([{which}], axis=k)" if held else f"a.take({which}, axis=k)"
+        yield written(text, a=summed, k=axis[0]), f"the {word} alone, not the {name}", INDEX
 
 
 def called(node, *arguments) -> ast.Call:
@@ -314,6 +350,9 @@ def other_names(place, names) -> Iterator:
     others, kind = names(place)
     for other in others:
         yield ast.Name(other, ast.Load()), f"`{other}`, not `{now}`", OTHER_NAME
+    if kind == "float" and isinstance(place.holder, ast.BinOp):
+        text = "(a - a.mean(axis=-1, keepdims=True))"
+        yield written(text, a=place.node), f"the mean of `{now}` taken out", ODD
     if kind == "bool":
         yield written("~a", a=place.node), f"`{now}` inverted", SIGN
         yield written("a | True", a=place.node), f"without `{now}`", DROPPED

@@ -35,6 +35,7 @@ class Edge:
     index: int
     pull: Callable | None = None
     slopes: Callable | None = None
+    untransposed: Callable | None = None  # of a matrix product: `pull` with a transpose left out
 
     def back(self, step: "Step", d: np.ndarray) -> np.ndarray:
         """The gradient that goes this way."""
@@ -128,9 +129,31 @@ def method(name):
     return called
 
 
-REARRANGING = """reshape swapaxes transpose ravel squeeze take repeat split array_split concatenate
-stack take_along_axis where moveaxis expand_dims broadcast_to roll flip tile copy atleast_2d hstack
-vstack""".split()
+REARRANGING = [
+    "reshape",
+    "swapaxes",
+    "transpose",
+    "ravel",
+    "squeeze",
+    "take",
+    "repeat",
+    "split",
+    "array_split",
+    "concatenate",
+    "stack",
+    "take_along_axis",
+    "where",
+    "moveaxis",
+    "expand_dims",
+    "broadcast_to",
+    "roll",
+    "flip",
+    "tile",
+    "copy",
+    "atleast_2d",
+    "hstack",
+    "vstack",
+]
 REDUCING = ("sum", "mean", "max", "amax", "var")
 for _name in ("sum", "mean", "max", "var", *REARRANGING[:8], "copy"):
     setattr(Traced, _name, method(_name))
@@ -236,7 +259,9 @@ class Tape:
         result = function(*value_of(arguments), **value_of(keywords))
         several = isinstance(result, list | tuple)
         outputs = []
-        for value, origin in zip(*([result, moved] if several else [[result], [moved]]), strict=True):
+        for value, origin in zip(
+            *([result, moved] if several else [[result], [moved]]), strict=True
+        ):
             edges, start = [], 0
             for index, source in enumerate(traced):
                 edges.append(Edge(source.step, index, collecting(origin, start, source.shape)))
@@ -272,7 +297,12 @@ def product_edges(inputs, plain) -> list[Edge]:
         lambda d: unbroadcast(d @ b.swapaxes(-1, -2), a.shape),
         lambda d: unbroadcast(a.swapaxes(-1, -2) @ d, b.shape),
     )
-    return [Edge(value.step, i, pulls[i]) for i, value in enumerate(inputs) if is_traced(value)]
+    wrong = (lambda d: unbroadcast(d @ b, a.shape), lambda d: unbroadcast(a @ d, b.shape))
+    return [
+        Edge(value.step, i, pulls[i], untransposed=wrong[i])
+        for i, value in enumerate(inputs)
+        if is_traced(value)
+    ]
 
 
 def collecting(origin, start, shape) -> Callable:
@@ -364,8 +394,7 @@ def tape_at(twin: Twin, probe) -> tuple[Tape, list, Traced]:
     """Run the forward pass of a twin on traced inputs: the tape, the inputs and the output."""
     tape = Tape({piece.label for piece in twin.pieces.values()})
     inputs = [
-        tree_map(tape.begin, value) if is_differentiable(value) else value
-        for value in probe.inputs
+        tree_map(tape.begin, value) if is_differentiable(value) else value for value in probe.inputs
     ]
     with twin.numpy_replaced(tracing_numpy(tape)):
         output, _ = twin.forward_of(inputs, probe.keywords)

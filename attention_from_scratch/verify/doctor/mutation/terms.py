@@ -5,7 +5,6 @@ entries. Terms are the summands of a sum on the way back, each by itself with al
 part of the gradient that takes one path of the tape, and the rest; and the named values.
 """
 
-import ast
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -20,8 +19,13 @@ from attention_from_scratch.verify.doctor.mutation.matching import (
     attempted,
 )
 from attention_from_scratch.verify.doctor.mutation.mutants import BACKWARD, Mutant
-from attention_from_scratch.verify.doctor.mutation.names import values_in
-from attention_from_scratch.verify.doctor.mutation.operators import shown, written
+from attention_from_scratch.verify.doctor.mutation.names import Run, watched
+from attention_from_scratch.verify.doctor.mutation.operators import (
+    is_sum,
+    shown,
+    summands_of,
+    written,
+)
 from attention_from_scratch.verify.doctor.mutation.places import Edit, Place, line_of, places_of
 from attention_from_scratch.verify.doctor.mutation.twin import Twin
 
@@ -100,19 +104,21 @@ def combined(combinations, question: Question, name, clock: Clock) -> Match | No
 
 
 def in_words(coefficients, names) -> str:
-    """A sum with its coefficients."""
-    parts = []
+    """A sum with its coefficients, and what is missing from it."""
+    parts, missing = [], []
     for coefficient, name in zip(coefficients, names, strict=True):
         number = f"{coefficient:.6g}"
-        if number not in ("0", "-0"):
+        if abs(coefficient) < 1e-9 * np.abs(coefficients).max():
+            missing.append(name)
+        else:
             parts.append(name if number == "1" else f"{number} times {name}")
-    return " + ".join(parts) or "0"
+    return " + ".join(parts) + (f" without {' and '.join(missing)}" if missing else "")
 
 
-def sums_of(twin: Twin) -> Iterator[Combination]:
+def sums_of(twin: Twin, run: Run) -> Iterator[Combination]:
     """The summands of every sum on the way back, each by itself with all that follows."""
     for piece in twin.pieces.values():
-        for place in list(places_of(piece)):
+        for place in list(filter(run.reaches, places_of(piece))):
             if len(place.inside) == 1 or not is_sum(place.node) or is_sum(place.holder):
                 continue
             summands = list(summands_of(place.node))
@@ -121,20 +127,6 @@ def sums_of(twin: Twin) -> Iterator[Combination]:
                 where = f" in `{line_of(place.statement)}` ({piece.place_of(place.node)})"
                 names = [f"`{shown(mutant.edits[0].new)}`" for mutant in alone]
                 yield Combination(alone, names, where)
-
-
-def is_sum(node) -> bool:
-    """Whether it adds or subtracts."""
-    return isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Sub)
-
-
-def summands_of(node, sign=1) -> Iterator[tuple[int, ast.expr]]:
-    """The summands of a sum with their signs."""
-    if is_sum(node):
-        yield from summands_of(node.left, sign)
-        yield from summands_of(node.right, -sign if isinstance(node.op, ast.Sub) else sign)
-    else:
-        yield sign, node
 
 
 def alone_in(twin: Twin, place: Place, sign, node) -> Mutant:
@@ -187,7 +179,7 @@ class NamedValue:
     def gradients(self, probe) -> dict:
         """The value, under the name of the argument."""
         if id(probe) not in self.held:
-            self.held[id(probe)] = values_in(self.twin, probe)
+            self.held[id(probe)] = watched(self.twin, probe).held
         return {self.argument: np.asarray(self.held[id(probe)][self.function][self.name])}
 
 
@@ -196,7 +188,7 @@ def values_of(twin: Twin, question: Question, argument) -> Iterator[Combination]
     held: dict = {}
     probe = question.first.probe
     shape = probe.right[argument].shape
-    held[id(probe)] = values_in(twin, probe)
+    held[id(probe)] = watched(twin, probe).held
     values, seen = [], set()
     for function, names in held[id(probe)].items():
         for name, value in names.items():
