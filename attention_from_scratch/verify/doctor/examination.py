@@ -11,12 +11,18 @@ from attention_from_scratch.tree import tree_map
 from attention_from_scratch.verify.contract import is_differentiable
 from attention_from_scratch.verify.doctor.diagnosis import Derived, Diagnosis
 from attention_from_scratch.verify.doctor.explaining import explain
-from attention_from_scratch.verify.doctor.mutation.derivation import derive, derive_output
+from attention_from_scratch.verify.doctor.mistakes import OPEN_ENDED
+from attention_from_scratch.verify.doctor.mutation.derivation import (
+    derive,
+    derive_output,
+    line_of,
+)
 from attention_from_scratch.verify.doctor.mutation.twin import twin_of
 from attention_from_scratch.verify.doctor.numbers import extent, only_at_this_rank, rounding
 from attention_from_scratch.verify.doctor.probes import PROBES
 from attention_from_scratch.verify.doctor.visits import (
     Visit,
+    examine,
     family_of,
     probe_of,
     visits_of,
@@ -80,21 +86,35 @@ def diagnose(op: Callable, reference=None, *inputs, **keywords) -> Diagnosis:
         reference = measured_op(op, reference, inputs, keywords)
     visits = visits_of(op, reference, inputs, keywords)
     if not all(visit.same_output for visit in visits):
-        return of_forward_pass(name, source, visits)
-    return of_backward_pass(op, family_of(reference), source, visits, bool(inputs))
+        return of_forward_pass(op, source, visits)
+    return of_backward_pass(op, reference, source, visits, bool(inputs))
 
 
-def of_forward_pass(name, source, visits) -> Diagnosis:
-    """Say how the output differs."""
+def of_forward_pass(op, source, visits) -> Diagnosis:
+    """Say how the output differs, and whether the backward pass goes with it."""
+    name = getattr(op, "__name__", type(op).__name__)
     differing = [visit for visit in visits if not visit.same_output]
     diagnosis = Diagnosis(name, forward_differs=True, probes=len(visits))
     diagnosis.derived = derive_output(source, visits)
     if len(differing) < len(visits):
         diagnosis.notes.append(f"it differs at {len(differing)} of {len(visits)} probes")
+    diagnosis.notes += note_of_own_derivative(op, differing[0].probe)
     return diagnosis
 
 
-def of_backward_pass(op, family, source, visits, at_callers) -> Diagnosis:
+def note_of_own_derivative(op, probe) -> list[str]:
+    """Whether the backward pass is the derivative of the op's own forward pass, if it is."""
+    try:
+        measured = measured_op(op, None, probe.inputs, probe.keywords)
+        visit = examine(op, measured, probe.inputs, probe.keywords, seed=0)
+    except Exception:  # whatever an op with another forward pass does
+        return []
+    if wrong_at([visit]):
+        return []
+    return ["its backward pass is the derivative of its own forward pass"]
+
+
+def of_backward_pass(op, reference, source, visits, at_callers) -> Diagnosis:
     """Say which gradients are wrong, and what would give them."""
     name = getattr(op, "__name__", type(op).__name__)
     odd = {n: words for visit in visits for n, words in visit.unsteady.items()}
@@ -102,12 +122,15 @@ def of_backward_pass(op, family, source, visits, at_callers) -> Diagnosis:
     if not wrong:
         return Diagnosis(name, probes=len(visits), notes=notes_of_rounding(visits))
     steady = [n for n in wrong if n not in odd]
-    findings, unexplained = explain(family, visits, steady) if steady else ([], ())
+    findings, unexplained = explain(family_of(reference), visits, steady) if steady else ([], ())
     derived = [Derived(tuple(n for n in odd if odd[n] == w), w) for w in set(odd.values())]
-    derived += from_numbers(visits, unexplained)
-    unexplained = without(unexplained, derived)
-    if unexplained:
-        derived += derive(source, op, visits, unexplained)
+    derived += lines_of(findings, source, visits)
+    for explaining in (
+        lambda names: said_by(rounding, visits, names),
+        lambda names: derive(reference, source, op, visits, names),
+        lambda names: said_by(only_at_this_rank, visits, names),
+    ):
+        derived += explaining(unexplained) if unexplained else []
         unexplained = without(unexplained, derived)
     diagnosis = Diagnosis(name, tuple(wrong), findings, derived, unexplained, probes=len(visits))
     for n in [n for n in steady if not rounding(visits, n)][:MOST_EXTENTS]:
@@ -118,16 +141,23 @@ def of_backward_pass(op, family, source, visits, at_callers) -> Diagnosis:
     return diagnosis
 
 
+def lines_of(findings, source, visits) -> list[Derived]:
+    """The line of the reference for a finding that leaves open which it is."""
+    if len(findings) != 1 or findings[0].mistake not in OPEN_ENDED:
+        return []
+    return line_of(source, visits, findings[0].arguments)
+
+
 def without(arguments, derived) -> tuple[str, ...]:
     """The arguments of which nothing was derived."""
     explained = {argument for found in derived for argument in found.arguments}
     return tuple(argument for argument in arguments if argument not in explained)
 
 
-def from_numbers(visits, names) -> list[Derived]:
-    """What is no mistake of a formula: rounding, and what is right at some ranks only."""
-    found = [(n, rounding(visits, n) or only_at_this_rank(visits, n)) for n in names]
-    return [Derived((n,), words) for n, words in found if words]
+def said_by(words_of, visits, names) -> list[Derived]:
+    """What a function of the visits and a name has words for."""
+    found = [(name, words_of(visits, name)) for name in names]
+    return [Derived((name,), words) for name, words in found if words]
 
 
 def place_of(visit, visits, at_callers) -> str:

@@ -1,8 +1,8 @@
 """Calls like a caller's, for ops of which the doctor has no probes: new values, other sizes.
 
-A mistake may hide in one call: where two axes are of one length, where a bias is 0. So the leaves of
-all inputs are drawn anew, and then each length in turn is changed wherever it occurs, which leaves
-axes that differ where they can. Whether an op takes such a call is for the op to say.
+A mistake may hide in one call: where two axes are of one length, where a bias is 0. So the leaves
+of all inputs are drawn anew, and then each length in turn is changed wherever it occurs, which
+leaves axes that differ where they can. Whether an op takes such a call is for the op to say.
 """
 
 from collections.abc import Iterator

@@ -3,7 +3,7 @@
 Here it is said at which calls an op is asked, when two gradients are the same, and which are wrong.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -151,13 +151,18 @@ def examine(op, reference, inputs, keywords, *, seed) -> Visit:
 
 def probe_of(reference, inputs, keywords, d_output) -> Probe:
     """Make a probe of a call: the right gradients for d_output, and for a d_output of ones."""
-    output, backward = reference(*inputs, **keywords)
-    dtype = np.asarray(output).dtype
-    right, with_ones = (
-        by_name(differentiable_only(backward(d.astype(dtype)), inputs), reference, inputs)
-        for d in (d_output, np.ones_like(d_output))
-    )
-    return Probe(inputs, keywords, d_output, output, right, with_ones)
+    output, _ = reference(*inputs, **keywords)
+    probe = Probe(inputs, keywords, d_output, output, {})
+    right = gradients_at(reference, probe)
+    with_ones = gradients_at(reference, replace(probe, d_output=np.ones_like(d_output)))
+    return replace(probe, right=right, with_ones=with_ones)
+
+
+def gradients_at(reference, probe) -> dict[str, np.ndarray]:
+    """The gradients of a reference at a probe, by name."""
+    output, backward = reference(*probe.inputs, **probe.keywords)
+    gradients = backward(probe.d_output.astype(np.asarray(output).dtype))
+    return by_name(differentiable_only(gradients, probe.inputs), reference, probe.inputs)
 
 
 def by_name(gradients, reference, inputs) -> dict[str, np.ndarray]:

@@ -13,6 +13,7 @@ from attention_from_scratch.verify.doctor.mistakes.embedding import embedding
 from attention_from_scratch.verify.doctor.mistakes.explanations import (
     EXPLANATIONS,
     OF_A_LOSS,
+    OPEN_ENDED,
     explanation,
 )
 from attention_from_scratch.verify.doctor.mistakes.general import generic_mistakes
@@ -32,6 +33,7 @@ __all__ = [
     "EXPLANATIONS",
     "MISTAKES",
     "OF_A_LOSS",
+    "OPEN_ENDED",
     "Probe",
     "explanation",
     "generic_mistakes",

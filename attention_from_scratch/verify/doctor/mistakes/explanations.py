@@ -85,6 +85,20 @@ EXPLANATIONS = {
     "constant_factor": "the gradient is off by a factor: {factor} (notebook 2, section 1)",
 }
 
+# Those that leave open which sum, slope or matrix it is: a line of the reference says it as well.
+OPEN_ENDED = {
+    "bias_not_summed",
+    "counts_ignored",
+    "mask_ignored",
+    "padding_gets_gradient",
+    "relu_leaks",
+    "slope_wrong",
+    "softmax_p_missing",
+    "sum_wrong_axis",
+    "transpose_missing",
+    "value_not_weighted",
+}
+
 OF_A_LOSS = {
     "wrong_sign": "a sign is wrong: the gradient is prediction minus truth, p - onehot "
     "(ops/losses.py; notebook 2, section 3)",

@@ -9,6 +9,11 @@ change gives what the op says, the line is what the op got wrong. In the order o
 - `names`: which names hold values of like shape;
 - `mutants`: changed references, run for their gradients or for their output;
 - `matching`: which hypotheses say what the op says, at every probe;
+- `slopes`, `tape` and `edges`: the forward pass written down step by step, and what comes of it
+  where a step back is left out or wrong;
+- `terms`: combinations of terms that the reference knows;
 - `pairs`: two mistakes at once;
+- `parting`: which of several that fit it is;
+- `forward`: the same for an output that differs;
 - `derivation`: all of that in turn, as time allows.
 """

@@ -7,34 +7,55 @@ from attention_from_scratch.verify.doctor.mutation.matching import Clock, Match,
 from attention_from_scratch.verify.doctor.mutation.mutants import mutants_of
 from attention_from_scratch.verify.doctor.mutation.names import watched
 from attention_from_scratch.verify.doctor.mutation.pairs import Pairs
+from attention_from_scratch.verify.doctor.mutation.parting import parted
 from attention_from_scratch.verify.doctor.mutation.terms import (
     combined,
     paths_of,
+    slopes_of,
     sums_of,
     values_of,
 )
 from attention_from_scratch.verify.doctor.mutation.twin import Twin, twin_of
 from attention_from_scratch.verify.doctor.numbers import readings
+from attention_from_scratch.verify.doctor.other_calls import for_another_d_output
 
-SECONDS = 1.6  # of all that is tried for one op
+SECONDS = 1.4  # of all that is tried for one op
+SECONDS_FOR_A_LINE = 0.5  # where a known mistake is named already
 SHARE_OF_LINES = 0.7  # of that time for single lines
 
 
-def derive(reference, op, visits, wrong) -> list[Derived]:
+def derive(reference, source, op, visits, wrong) -> list[Derived]:
     """What would give the wrong gradients of these names, as far as anything does.
 
-    One another's right gradients, which needs no source; then lines of the reference read wrongly.
-    Without a reference there is the forward pass of the op itself, to be derived step by step.
+    First what needs no source: one another's gradients, those for another d_output, a slope. Then
+    lines of the source of the reference read wrongly. Without a source there is the forward pass
+    of the op itself, to be derived step by step.
     """
     clock = Clock(SECONDS)
     question = Question(visits, wrong)
+    twin = twin_of(op if source is None else source, question.first)
     matches = question.search(readings(question.first.probe.right), clock)
-    if rest := unexplained(wrong, matches):
-        question = Question(visits, rest)
-        twin = twin_of(op if reference is None else reference, question.first)
-        if twin is not None:
-            matches += of_lines(twin, question, clock, reference is not None)
-    return [derived(match) for match in best(consistent(matches))]
+    if twin is not None and unexplained(wrong, matches):
+        matches += of_lines(twin, question, clock, source is not None)
+    rest = unexplained(wrong, consistent(matches))
+    if rest and not clock.is_over:
+        others = for_another_d_output(reference, question.first.probe)
+        matches += Question(visits, rest).search(others, clock)
+        matches += of_terms([slopes_of(question)], Question(visits, rest), matches, clock)
+    matches = consistent(matches)
+    return [derived(match) for match in best(parted(matches, reference, op, question))]
+
+
+def line_of(source, visits, arguments) -> list[Derived]:
+    """The line of the source that gives the wrong gradients of these arguments, read wrongly."""
+    question = Question(visits, arguments)
+    twin = twin_of(source, question.first) if source is not None else None
+    if twin is None:
+        return []
+    mutants = mutants_of(twin, watched(twin, question.first.probe))
+    matches = question.search(mutants, Clock(SECONDS_FOR_A_LINE))
+    exact = [m for m in matches if not m.denied and m.factors == dict.fromkeys(arguments, 1.0)]
+    return [derived(match) for match in best(exact)]
 
 
 def of_lines(twin: Twin, question: Question, clock: Clock, backwards: bool) -> list[Match]:

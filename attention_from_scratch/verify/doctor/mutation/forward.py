@@ -4,13 +4,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from attention_from_scratch.verify.contract import argument_names
 from attention_from_scratch.verify.doctor.mutation.matching import Clock, Question, best
 from attention_from_scratch.verify.doctor.mutation.mutants import THROUGHOUT, mutants_of
 from attention_from_scratch.verify.doctor.mutation.names import watched
 from attention_from_scratch.verify.doctor.mutation.twin import twin_of
+from attention_from_scratch.verify.doctor.other_calls import OUTPUT, of_other_inputs
 from attention_from_scratch.verify.doctor.visits import Visit
-
-OUTPUT = "output"
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,25 +34,15 @@ class OutputOf:
         return {OUTPUT: np.asarray(self.mutant.output(probe))}
 
 
-@dataclass(frozen=True, eq=False)
-class TheRightOne:
-    """The right output itself, which fits where the op's is a multiple of it."""
-
-    words: str = "is the right output"
-    rank: tuple = (0,)
-
-    def gradients(self, probe) -> dict:
-        """The output, where a gradient is asked for."""
-        return {OUTPUT: probe.right[OUTPUT]}
-
-
 def matches_of_output(reference, visits, clock: Clock) -> list:
     """The matches that explain the op's output at all visits, the simplest first."""
     visits = [as_question(visit) for visit in visits if visit.output is not None]
     question = Question(visits, [OUTPUT])
     if not question.fits(question.first):
         return []
-    matches = question.search([TheRightOne()], clock)
+    names = argument_names(reference, len(question.first.probe.inputs))
+    others = of_other_inputs(reference, question.first.probe, names)
+    matches = question.search(others, clock)
     twin = None if matches else twin_of(reference, question.first)
     if twin is not None:
         mutants = mutants_of(twin, watched(twin, question.first.probe))

@@ -69,6 +69,11 @@ class Question:
 
     def ask(self, hypothesis) -> Match | None:
         """The match, if the hypothesis explains any wrong gradient at all visits."""
+        with np.errstate(all="ignore"):  # a wrong line may give any number
+            return self.asked(hypothesis)
+
+    def asked(self, hypothesis) -> Match | None:
+        """What `ask` says."""
         factors: dict[str, float | None] = dict.fromkeys(self.wrong)
         beside: set[str] = set()
         denied: set[str] = set()
@@ -111,6 +116,15 @@ class Question:
         factor = float((said * found).sum() / (said * said).sum())
         factors[name] = factor
         return abs(factor) > 1e-6 and visit.same(factor * said, found, like)
+
+    def holds_at(self, visit, match: Match) -> bool:
+        """Whether a match is what the op says at one more visit."""
+        gradients = attempted(match.hypothesis, visit.probe)
+        return gradients is not None and all(
+            self.agrees(visit, name, gradients.get(name), {name: factor})
+            for name, factor in match.factors.items()
+            if name in visit.probe.right
+        )
 
     def search(self, hypotheses: Iterable, clock: Clock) -> list[Match]:
         """All that match, as long as there is time.

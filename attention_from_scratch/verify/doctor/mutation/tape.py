@@ -129,33 +129,11 @@ def method(name):
     return called
 
 
-REARRANGING = [
-    "reshape",
-    "swapaxes",
-    "transpose",
-    "ravel",
-    "squeeze",
-    "take",
-    "repeat",
-    "split",
-    "array_split",
-    "concatenate",
-    "stack",
-    "take_along_axis",
-    "where",
-    "moveaxis",
-    "expand_dims",
-    "broadcast_to",
-    "roll",
-    "flip",
-    "tile",
-    "copy",
-    "atleast_2d",
-    "hstack",
-    "vstack",
-]
+METHODS = ("reshape", "swapaxes", "transpose", "ravel", "squeeze", "take", "repeat", "copy")
+REARRANGING = {*METHODS, "split", "array_split", "concatenate", "stack", "take_along_axis", "where"}
+REARRANGING |= {"moveaxis", "expand_dims", "broadcast_to", "roll", "flip", "tile", "hstack"}
 REDUCING = ("sum", "mean", "max", "amax", "var")
-for _name in ("sum", "mean", "max", "var", *REARRANGING[:8], "copy"):
+for _name in ("sum", "mean", "max", "var", *METHODS):
     setattr(Traced, _name, method(_name))
 
 

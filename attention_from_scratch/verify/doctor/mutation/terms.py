@@ -6,7 +6,7 @@ part of the gradient that takes one path of the tape, and the rest; and the name
 """
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -190,7 +190,9 @@ def values_of(twin: Twin, question: Question, argument) -> Iterator[Combination]
     shape = probe.right[argument].shape
     held[id(probe)] = watched(twin, probe).held
     values, seen = [], set()
-    for function, names in held[id(probe)].items():
+    returning = {piece.label for piece in twin.pieces.values() if piece.returns}
+    told = {key: names for key, names in held[id(probe)].items() if key[0] in returning}
+    for function, names in told.items():
         for name, value in names.items():
             array = np.asarray(value) if isinstance(value, np.ndarray) else None
             if array is None or array.shape != shape or array.dtype.kind != "f":
@@ -210,3 +212,45 @@ def values_of(twin: Twin, question: Question, argument) -> Iterator[Combination]
 def label(value: NamedValue) -> str:
     """The function that a named value is in."""
     return value.function[0].strip("<>").rsplit(".", 1)[-1]
+
+
+@dataclass(frozen=True, eq=False)
+class Slope:
+    """A d_output times a function of the input, the output and the right slope, entry by entry."""
+
+    function: Callable
+    argument: str
+
+    def gradients(self, probe) -> dict:
+        """That product, under the name of the argument."""
+        x = next(v for v in probe.inputs if isinstance(v, np.ndarray) and v.dtype.kind == "f")
+        slope = probe.right[self.argument] / probe.d_output
+        return {self.argument: probe.d_output * self.function(x, np.asarray(probe.output), slope)}
+
+
+# What a slope may wrongly be made of: x is the input, y the output, s the right slope.
+IN_A_SLOPE = {
+    "1": lambda x, y, s: np.ones_like(x),
+    "y": lambda x, y, s: y,
+    "y^2": lambda x, y, s: y * y,
+    "x": lambda x, y, s: x,
+    "x y": lambda x, y, s: x * y,
+    "s": lambda x, y, s: s,
+    "s^2": lambda x, y, s: s * s,
+    "1 / s": lambda x, y, s: 1 / s,
+    "x s": lambda x, y, s: x * s,
+    "y s": lambda x, y, s: y * s,
+}
+MOST_IN_A_SLOPE = 3
+
+
+def slopes_of(question: Question) -> Iterator[Combination]:
+    """Slopes that are made of the input, the output and the right slope, for an op of entries."""
+    probe, names = question.first.probe, list(question.first.probe.right)
+    if len(names) != 1 or probe.right[names[0]].shape != np.shape(probe.output):
+        return
+    for n in range(1, MOST_IN_A_SLOPE + 1):
+        for chosen in itertools.combinations(IN_A_SLOPE, n):
+            slopes = [Slope(IN_A_SLOPE[name], names[0]) for name in chosen]
+            where = " times d_output, entry by entry (x: input, y: output, s: the right slope)"
+            yield Combination(slopes, list(chosen), where, (5, n))

@@ -1,0 +1,128 @@
+"""Gradients and outputs of the reference itself for another d_output, or for other inputs.
+
+What needs no source: the reference is run as it is, on something else than it should be.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from attention_from_scratch import ops
+from attention_from_scratch.verify.doctor.visits import gradients_at
+
+OUTPUT = "output"  # the name of the output, where outputs are asked for and not gradients
+
+
+@dataclass(frozen=True, eq=False)
+class OtherCall:
+    """The reference on a call that `change` makes of a probe."""
+
+    reference: Callable
+    change: Callable
+    words: str
+    rank: tuple = (1, 1)
+
+    def gradients(self, probe) -> dict:
+        """The gradients of that call."""
+        return gradients_at(self.reference, self.change(probe))
+
+
+@dataclass(frozen=True, eq=False)
+class OtherOutput:
+    """A function of the right output, or the output of the reference on other inputs."""
+
+    function: Callable
+    words: str
+    rank: tuple = (1, 1)
+
+    def gradients(self, probe) -> dict:
+        """The output, where a gradient is asked for."""
+        return {OUTPUT: np.asarray(self.function(probe))}
+
+
+def for_another_d_output(reference, probe) -> Iterator[OtherCall]:
+    """Parts of d_output alone, d_output turned round or shifted, or multiplied by the output."""
+    for axis in range(probe.d_output.ndim):
+        for name, function in along(axis).items():
+            words = f"is the right gradient for a d_output {name} axis {axis}"
+            yield OtherCall(reference, with_d_output(function), words)
+    of_output = {
+        "multiplied by the output": lambda d, y: d * y,
+        "multiplied by itself": lambda d, y: d * d,
+        "that is the output itself": lambda d, y: y,
+        "cut to what is positive": lambda d, y: np.maximum(d, 0),
+    }
+    for name, function in of_output.items():
+        words = f"is the right gradient for a d_output {name}"
+        yield OtherCall(reference, with_d_output(function), words)
+
+
+def with_d_output(function) -> Callable:
+    """A change of a probe's d_output, to a function of d_output and the output."""
+
+    def change(probe):
+        d_output = np.asarray(function(probe.d_output, np.asarray(probe.output)))
+        return replace(probe, d_output=d_output.astype(probe.d_output.dtype))
+
+    return change
+
+
+def along(axis) -> dict[str, Callable]:
+    """What may become of d_output along an axis, in words that end with the axis."""
+
+    def kept(which):
+        def function(d, _):
+            part = np.zeros_like(d)
+            index = (slice(None),) * axis + (which,)
+            part[index] = d[index]
+            return part
+
+        return function
+
+    return {
+        "that is 0 but at the first index of": kept(slice(0, 1)),
+        "that is 0 but at the last index of": kept(slice(-1, None)),
+        "that is 0 at the first index of": kept(slice(1, None)),
+        "that is 0 at the last index of": kept(slice(0, -1)),
+        "turned round along": lambda d, _: np.flip(d, axis),
+        "averaged along": lambda d, _: d.mean(axis=axis, keepdims=True) + 0 * d,
+        "added up along": lambda d, _: d.sum(axis=axis, keepdims=True) + 0 * d,
+    }
+
+
+FUNCTIONS = {
+    "np.exp": np.exp,
+    "np.log": np.log,
+    "np.tanh": np.tanh,
+    "softmax": lambda x: ops.softmax(x)[0],
+    "log_softmax": lambda x: ops.log_softmax(x)[0],
+    "sigmoid": lambda x: ops.sigmoid(x)[0],
+}
+
+
+def of_other_inputs(reference, probe, names) -> Iterator[OtherOutput]:
+    """The right output, a function of it, or that of inputs which went through a function."""
+    yield OtherOutput(lambda probe: probe.output, "is the right output", (0,))
+    for name, function in FUNCTIONS.items():
+        of_output = lambda probe, f=function: f(np.asarray(probe.output))
+        yield OtherOutput(of_output, f"is `{name}` of the right output")
+    if np.ndim(probe.output) > 1:
+        of_output = lambda probe: probe.output.swapaxes(-1, -2)
+        yield OtherOutput(of_output, "is the right output transposed")
+    for index, value in enumerate(probe.inputs):
+        for name, function in FUNCTIONS.items():
+            if isinstance(value, np.ndarray) and value.dtype.kind == "f":
+                words = f"is the right output for `{name}({names[index]})`, not `{names[index]}`"
+                yield OtherOutput(on_inputs(reference, index, function), words)
+
+
+def on_inputs(reference, index, function) -> Callable:
+    """The output of the reference where one input went through a function."""
+
+    def output(probe):
+        inputs = list(probe.inputs)
+        inputs[index] = function(inputs[index])
+        return reference(*inputs, **probe.keywords)[0]
+
+    return output
