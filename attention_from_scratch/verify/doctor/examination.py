@@ -80,7 +80,6 @@ def diagnose(op: Callable, reference=None, *inputs, **keywords) -> Diagnosis:
     if not (reference is None or isinstance(reference, str) or callable(reference)):
         reference, inputs = None, (reference, *inputs)
     op = as_op(op)
-    name = getattr(op, "__name__", type(op).__name__)
     source = getattr(ops, reference, None) if isinstance(reference, str) else reference
     if reference is None or isinstance(reference, str):
         reference = measured_op(op, reference, inputs, keywords)

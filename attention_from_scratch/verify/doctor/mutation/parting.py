@@ -96,7 +96,7 @@ def differ(first: Match, second: Match, probes) -> bool:
         for name in first.factors:
             if name in probe.right and not close(a.get(name), b.get(name), probe.right[name]):
                 return True
-    return False
+    return False  # also where there is no probe to tell
 
 
 def close(a, b, like) -> bool:
