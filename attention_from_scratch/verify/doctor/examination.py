@@ -20,6 +20,7 @@ from attention_from_scratch.verify.doctor.mutation.derivation import (
 from attention_from_scratch.verify.doctor.mutation.twin import twin_of
 from attention_from_scratch.verify.doctor.numbers import extent, only_at_this_rank, rounding
 from attention_from_scratch.verify.doctor.probes import PROBES
+from attention_from_scratch.verify.doctor.variations import with_one_more_axis
 from attention_from_scratch.verify.doctor.visits import (
     Visit,
     examine,
@@ -86,7 +87,24 @@ def diagnose(op: Callable, reference=None, *inputs, **keywords) -> Diagnosis:
     visits = visits_of(op, reference, inputs, keywords)
     if not all(visit.same_output for visit in visits):
         return of_forward_pass(op, source, visits)
-    return of_backward_pass(op, reference, source, visits, bool(inputs))
+    diagnosis = of_backward_pass(op, reference, source, visits, bool(inputs))
+    if inputs and family_of(reference) is None:
+        diagnosis.notes += note_of_one_more_axis(op, reference, inputs, keywords)
+    return diagnosis
+
+
+def note_of_one_more_axis(op, reference, inputs, keywords) -> list[str]:
+    """What is right for these inputs and wrong for a first input with one more axis."""
+    call = with_one_more_axis(inputs, keywords)
+    try:
+        here, there = (
+            set(wrong_at([examine(op, reference, *one, seed=50)]))
+            for one in ((inputs, keywords), call)
+        )
+    except Exception:  # neither need take such a call
+        return []
+    worse = ", ".join(sorted(there - here))
+    return [f"{worse}: wrong where the first input has one more axis in front"] if worse else []
 
 
 def of_forward_pass(op, source, visits) -> Diagnosis:

@@ -24,8 +24,12 @@ def calls_like(inputs, keywords) -> Iterator[tuple[tuple, dict]]:
         for other in dict.fromkeys([*longer, *lengths]):
             if other > length:
                 yield varied(inputs, keywords, {length: other}, rng)
-    batch = [value if not is_array(value) else np.stack([value, value]) for value in inputs[:1]]
-    yield varied((*batch, *inputs[1:]), keywords, {}, rng)
+
+
+def with_one_more_axis(inputs, keywords) -> tuple[tuple, dict]:
+    """A call whose first input has one more axis in front."""
+    first = np.stack([inputs[0], inputs[0]]) if is_array(inputs[0]) else inputs[0]
+    return varied((first, *inputs[1:]), keywords, {}, np.random.default_rng(30))
 
 
 def lengths_in(inputs) -> list[int]:

@@ -69,8 +69,8 @@ EXPLANATIONS = {
     "dropout_not_rescaled": "the gradient of what dropout kept is not divided by 1 - p "
     "(ops/dropout.py)",
     "relu_leaks": "relu passes gradient where it was off (ops/activations.py)",
-    "gelu_forms_mixed": "the slope is that of gelu's other form: exact and tanh are mixed "
-    "(ops/activations.py)",
+    "gelu_forms_mixed": "the slope is that of another form of gelu: exact, tanh and the quick form "
+    "x sigmoid(1.702 x) are mixed (ops/activations.py)",
     "slope_wrong": "the slope belongs to another function (ops/activations.py)",
     "mask_ignored": "the mask is ignored backward: gradient reaches hidden positions "
     "(ops/softmax.py)",

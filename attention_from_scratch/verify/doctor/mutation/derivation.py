@@ -19,7 +19,7 @@ from attention_from_scratch.verify.doctor.mutation.twin import Twin, twin_of
 from attention_from_scratch.verify.doctor.numbers import readings
 from attention_from_scratch.verify.doctor.other_calls import for_another_d_output
 
-SECONDS = 1.4  # of all that is tried for one op
+SECONDS = 1.6  # of all that is tried for one op
 SECONDS_FOR_A_LINE = 0.5  # where a known mistake is named already
 SHARE_OF_LINES = 0.7  # of that time for single lines
 

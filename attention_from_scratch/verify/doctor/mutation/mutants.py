@@ -11,7 +11,7 @@ import numpy as np
 
 from attention_from_scratch.verify.contract import differentiable_only
 from attention_from_scratch.verify.doctor.mutation.names import Run
-from attention_from_scratch.verify.doctor.mutation.operators import edits_of
+from attention_from_scratch.verify.doctor.mutation.operators import RARE, edits_of
 from attention_from_scratch.verify.doctor.mutation.places import Edit, places_of
 from attention_from_scratch.verify.doctor.mutation.source import Piece
 from attention_from_scratch.verify.doctor.mutation.twin import Twin
@@ -56,9 +56,9 @@ class Mutant:
         return output
 
     @property
-    def group(self) -> Piece:
-        """The function that is changed."""
-        return self.edits[0].place.piece
+    def group(self) -> tuple[int, str]:
+        """The mutants that are tried together."""
+        return self.edits[0].rank, self.felt
 
     @cached_property
     def rank(self) -> tuple:
@@ -105,26 +105,35 @@ def overlap(first, second) -> bool:
 
 
 def mutants_of(twin: Twin, run: Run) -> Iterator[Mutant]:
-    """Every mutant with one change in a line that is run, those near the reference first."""
-    later = []
-    for piece in twin.pieces.values():
-        if not piece.returns:
-            continue
-        for edit, code in changes_of(piece, run):
-            changed = ((piece, code, edit.in_forward_pass),)
-            yield Mutant(twin, (edit,), changed, BACKWARD)
-            if edit.in_forward_pass:
-                later.append(Mutant(twin, (edit,), changed, THROUGHOUT))
-    yield from later
+    """Every mutant with one change in a line that is run: the usual ones first, the rare last.
+
+    Those of one rank come together, and among them those that are near the reference.
+    """
+    edits = [e for piece in twin.pieces.values() if piece.returns for e in edits_in(piece, run)]
+    edits.sort(key=lambda edit: edit.rank)
+    for edit in edits:
+        if edit.rank < RARE:
+            yield from mutant_of(twin, edit, BACKWARD)
+    for edit in edits:
+        if edit.in_forward_pass:
+            yield from mutant_of(twin, edit, THROUGHOUT)
+    for edit in edits:
+        if edit.rank == RARE:
+            yield from mutant_of(twin, edit, BACKWARD)
 
 
-def changes_of(piece: Piece, run: Run) -> Iterator[tuple[Edit, CodeType]]:
-    """Every edit of a piece that can be compiled, with its code."""
+def edits_in(piece: Piece, run: Run) -> Iterator[Edit]:
+    """Every change of a line that is run."""
     for place in list(filter(run.reaches, places_of(piece))):
-        for edit in edits_of(place, run.names_like):
-            with edit.applied():
-                try:
-                    code = piece.compiled()
-                except (SyntaxError, ValueError, TypeError):
-                    continue
-            yield edit, code
+        yield from edits_of(place, run.names_like)
+
+
+def mutant_of(twin: Twin, edit: Edit, felt: str) -> Iterator[Mutant]:
+    """The mutant of a change, if what comes of it can be compiled."""
+    piece = edit.place.piece
+    with edit.applied():
+        try:
+            code = piece.compiled()
+        except (SyntaxError, ValueError, TypeError):
+            return
+    yield Mutant(twin, (edit,), ((piece, code, edit.in_forward_pass),), felt)

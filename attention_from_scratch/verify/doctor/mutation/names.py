@@ -28,19 +28,24 @@ class Run:
         """Whether the statement of a place was run."""
         return (place.piece.label, place.statement.lineno) in self.lines
 
-    def names_like(self, place: Place) -> tuple[list[str], str]:
+    def names_like(self, place: Place) -> tuple[dict[str, bool], str]:
         """The other names that hold values like that of a name, and what kind of value it is.
 
-        They are alike if they are both floats, integers or booleans, of one shape.
+        They are alike if they are both floats, integers or booleans, of one shape. Of each it is
+        told whether it is at home in the same function: saved by the forward pass like the name
+        itself, or computed on the way back like it.
         """
-        visible: dict = {}
-        for function in place.inside:
-            visible |= self.held.get((place.piece.label, function.lineno), {})
-        kind = kind_of(visible.get(place.node.id))
+        visible, home = {}, {}
+        for depth, function in enumerate(place.inside):
+            held = self.held.get((place.piece.label, function.lineno), {})
+            visible |= held
+            home = dict.fromkeys(held, depth) | home
+        now = place.node.id
+        kind = kind_of(visible.get(now))
         if kind is None:
-            return [], ""
-        others = [n for n, v in visible.items() if n != place.node.id and kind_of(v) == kind]
-        return others, kind[0]
+            return {}, ""
+        others = [n for n, v in visible.items() if n != now and kind_of(v) == kind]
+        return {other: home[other] == home[now] for other in others}, kind[0]
 
 
 def watched(twin: Twin, probe) -> Run:

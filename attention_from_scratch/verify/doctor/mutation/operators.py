@@ -14,7 +14,8 @@ from functools import cache
 
 from attention_from_scratch.verify.doctor.mutation.places import Edit, Place, computes
 
-DROPPED, SIGN, OTHER_NAME, FACTOR, INDEX, ODD = range(6)  # ranks: the more usual mistake first
+# Ranks: the more usual mistake first. What is rare is tried last of all.
+DROPPED, SIGN, OTHER_NAME, FACTOR, INDEX, ODD, RARE = range(7)
 
 # For an operation on a and b: (what may stand for it, in words, rank).
 ARITHMETIC = {
@@ -154,6 +155,8 @@ def edits_of(place: Place, names: Callable) -> Iterator[Edit]:
     if is_value(place):
         for text, words, rank in WHOLE:
             yield Edit(place, written(text, a=place.node), words, rank)
+        if len(place.inside) > 1:
+            yield from with_a_slope(place, names)
 
 
 WHOLE = (
@@ -162,6 +165,23 @@ WHOLE = (
     ("a / 2", "half of it", FACTOR),
     ("0 * a", "0", DROPPED),
 )
+
+
+# Slopes of a value v, which a gradient may wrongly be multiplied or divided by.
+SLOPES_OF = ("v", "(v * (1 - v))", "(1 - v * v)")
+
+
+def with_a_slope(place, names) -> Iterator[Edit]:
+    """A slope that is multiplied by once too often, or divided by."""
+    inside = {node.id for node in ast.walk(place.node) if isinstance(node, ast.Name)}
+    values = dict.fromkeys(
+        other for now in sorted(inside) for other in names(replace(place, node=ast.Name(now)))[0]
+    )
+    for value in values:
+        for slope in SLOPES_OF:
+            for sign, words in (("*", "multiplied by"), ("/", "divided by")):
+                new = written(f"a {sign} {slope}", a=place.node, v=ast.Name(value, ast.Load()))
+                yield Edit(place, new, f"{words} `{shown(new.right)}` as well", RARE)
 
 
 def is_target(place: Place) -> bool:
@@ -348,8 +368,9 @@ def other_names(place, names) -> Iterator:
         return
     now = place.node.id
     others, kind = names(place)
-    for other in others:
-        yield ast.Name(other, ast.Load()), f"`{other}`, not `{now}`", OTHER_NAME
+    for other, at_home in others.items():
+        rank = OTHER_NAME if at_home else ODD
+        yield ast.Name(other, ast.Load()), f"`{other}`, not `{now}`", rank
     if kind == "float" and isinstance(place.holder, ast.BinOp):
         text = "(a - a.mean(axis=-1, keepdims=True))"
         yield written(text, a=place.node), f"the mean of `{now}` taken out", ODD
@@ -369,9 +390,10 @@ def renamed(place, names) -> Iterator:
     read = Counter(node.id for node in inside if isinstance(node.ctx, ast.Load))
     for now in [name for name, count in read.items() if count > 1 and name not in assigned]:
         others, _ = names(replace(place, node=ast.Name(now)))
-        for other in others:
+        for other, at_home in others.items():
             new = Renaming(now, other).visit(copy.deepcopy(place.node))
-            yield [new], f"`{other}`, not `{now}`, throughout", OTHER_NAME
+            rank = OTHER_NAME if at_home else ODD
+            yield [new], f"`{other}`, not `{now}`, throughout", rank
 
 
 class Renaming(ast.NodeTransformer):

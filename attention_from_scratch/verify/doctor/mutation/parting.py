@@ -69,14 +69,7 @@ def joined(matches: list[Match], probes) -> list[Match]:
     done: list[Match] = []
     for match in sorted(matches, key=lambda match: match.order):
         twins = [other for other in done if other.factors == match.factors]
-        if (
-            not twins
-            or not probes
-            or (
-                len(twins) < MOST_ALTERNATIVES
-                and all(differ(match, other, probes) for other in twins)
-            )
-        ):
+        if len(twins) < MOST_ALTERNATIVES and all(differ(match, other, probes) for other in twins):
             done.append(match)
     return [with_alternatives(match, done) for match in done]
 
@@ -89,6 +82,8 @@ def with_alternatives(match: Match, done: list[Match]) -> Match:
 
 def differ(first: Match, second: Match, probes) -> bool:
     """Whether two hypotheses say different things of a gradient that both explain."""
+    if first.hypothesis.words == second.hypothesis.words:
+        return False
     for probe in probes:
         a, b = (attempted(match.hypothesis, probe) for match in (first, second))
         if a is None or b is None:

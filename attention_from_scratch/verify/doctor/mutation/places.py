@@ -84,7 +84,8 @@ class Edit:
         if isinstance(self.new, list):
             if isinstance(self.place.node, ast.FunctionDef):
                 return lines_that_differ(self.place.node, *self.new)
-            changed = "; ".join(line_of(statement) for statement in self.new)
+            new = located(self.new, self.place.node)
+            changed = "; ".join(line_of(statement) for statement in new)
             return line_of(self.place.node), changed or "nothing"
         before = line_of(self.place.statement)
         with self.applied():

@@ -59,7 +59,7 @@ class Twin:
 
     def values_seen_by(self, function) -> Iterator:
         """Every value that the code of a function names, be it an attribute of a module."""
-        names = set(names_in(function.__code__))
+        names = dict.fromkeys(names_in(function.__code__))
         seen = [function.__globals__[name] for name in names if name in function.__globals__]
         seen += [contents(cell) for cell in function.__closure__ or ()]
         seen += [*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()]
@@ -195,7 +195,8 @@ def twin_of(reference, visit) -> Twin | None:
         running, _ = reference(*visit.probe.inputs, **visit.probe.keywords)
     except Exception:  # no source, or a source that is not that of the running code
         return None
-    return twin if np.array_equal(output, running, equal_nan=True) else None
+    is_read = twin.reference in twin.pieces
+    return twin if is_read and np.array_equal(output, running, equal_nan=True) else None
 
 
 EMPTY = object()

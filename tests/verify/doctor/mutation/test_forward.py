@@ -1,0 +1,94 @@
+"""How an output differs is told by the line that gives it, or by what was done to it."""
+
+import numpy as np
+import pytest
+
+from attention_from_scratch import ops
+from attention_from_scratch.verify import diagnose
+
+
+def normal(*shape):
+    return np.random.default_rng(0).standard_normal(shape)
+
+
+def no_backward(output):
+    def backward(d):
+        raise RuntimeError("there is no backward pass")
+
+    return output, backward
+
+
+def norm_with_eps_outside(x, weight, bias, *, eps=1e-5):
+    deviation = x.std(axis=-1, keepdims=True) + eps
+    return no_backward((x - x.mean(axis=-1, keepdims=True)) / deviation * weight + bias)
+
+
+def norm_unbiased(x, weight, bias, *, eps=1e-5):
+    deviation = np.sqrt(x.var(axis=-1, keepdims=True, ddof=1) + eps)
+    return no_backward((x - x.mean(axis=-1, keepdims=True)) / deviation * weight + bias)
+
+
+def mask_the_other_way(query, key, value, *, mask=None, scale=None):
+    mask = None if mask is None else ~mask
+    return ops.scaled_dot_product_attention(query, key, value, mask=mask, scale=scale)
+
+
+def unscaled(query, key, *, mask=None, scale=None):
+    return ops.attention_weights(query, key, mask=mask, scale=1.0)
+
+
+def the_other_gelu(x, *, approximate="none"):
+    return ops.gelu(x, approximate="tanh")
+
+
+def softmax_over_all(x, *, axis=-1, where=None):
+    if where is not None:
+        raise ValueError
+    return no_backward(np.exp(x - x.real.max()) / np.exp(x - x.real.max()).sum())
+
+
+def doubled(x):
+    output, back = ops.tanh(x)
+    return 2 * output, back
+
+
+def probabilities(x, *, axis=-1):
+    return ops.softmax(x, axis=axis)
+
+
+@pytest.mark.parametrize(
+    ("op", "reference", "words"),
+    [
+        (norm_with_eps_outside, ops.layer_norm, "with `eps` outside"),
+        (norm_unbiased, ops.layer_norm, "divided by n - 1, not n"),
+        (mask_the_other_way, ops.scaled_dot_product_attention, "inverted"),
+        (unscaled, ops.attention_weights, "scale"),
+        (the_other_gelu, ops.gelu, "approximate='tanh'"),
+        (softmax_over_all, ops.softmax, "axis=None"),
+        (doubled, ops.tanh, "is the right output, times 2"),
+        (probabilities, ops.log_softmax, "is `np.exp` of the right output"),
+    ],
+)
+def test_how_an_output_differs_is_told(op, reference, words):
+    diagnosis = diagnose(op, reference)
+    assert diagnosis.forward_differs
+    assert words in str(diagnosis)
+
+
+def test_it_is_told_whether_the_backward_pass_goes_with_the_forward_pass():
+    def backward_of_the_right_one(x, *, approximate="none"):
+        return ops.gelu(x, approximate="tanh")[0], ops.gelu(x)[1]
+
+    words = "its backward pass is the derivative of its own forward pass"
+    assert words in str(diagnose(the_other_gelu, ops.gelu, normal(3, 4)))
+    assert words not in str(diagnose(backward_of_the_right_one, ops.gelu, normal(3, 4)))
+
+
+def test_where_nothing_gives_the_output_nothing_is_said():
+    def noisy(x):
+        output, back = ops.tanh(x)
+        return output + 0.1 * np.cos(np.arange(x.size)).reshape(x.shape), back
+
+    diagnosis = diagnose(noisy, ops.tanh)
+    assert diagnosis.forward_differs
+    assert not diagnosis.derived

@@ -1,0 +1,43 @@
+"""A function is read and made again; where there is nothing to read that is known."""
+
+import math
+
+import numpy as np
+
+from attention_from_scratch import ops
+from attention_from_scratch.verify.doctor.mutation.source import is_to_be_read, read
+
+
+def test_what_is_compiled_again_is_what_was_read():
+    piece = read(ops.sigmoid)
+    names = {n for c in piece.compiled().co_consts if hasattr(c, "co_names") for n in c.co_names}
+    assert {"check_d_output"} <= names
+    assert piece.makes_backward
+    assert piece.file == "ops/activations.py"
+
+
+def test_a_check_gives_nothing_back():
+    assert not read(ops.contract.check_floats).returns
+    assert read(ops.contract.unbroadcast).returns
+
+
+def test_a_closure_keeps_its_free_names():
+    factor = 3.0
+
+    def tripled(x):
+        return factor * x, lambda d: factor * d
+
+    assert read(tripled).compiled().co_freevars == ("factor",)
+
+
+def test_a_lambda_is_read_where_it_stands_alone_in_its_statement():
+    square = lambda x: (x * x, lambda d: 2 * x * d)
+    assert read(square) is not None
+    made = eval("lambda x: (x * x, lambda d: 2 * x * d)")
+    assert read(made) is None
+
+
+def test_numpy_and_python_are_not_read():
+    assert is_to_be_read(ops.linear)
+    assert is_to_be_read(lambda x: x)
+    assert not any(map(is_to_be_read, (np.mean, np.exp, math.sqrt, 3)))
