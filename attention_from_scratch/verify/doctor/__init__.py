@@ -1,13 +1,15 @@
-"""What is wrong with this backward pass? Named in words, by trying known mistakes on numbers.
+"""What is wrong with this backward pass? Named in words, by trying mistakes on numbers.
 
-A mistake is a formula for a wrong gradient. The op is run on calls at which mistakes show, and a
-mistake is named only if its numbers are those of the op at every one of them. In the order in which
-a diagnosis comes about:
+The op is run on calls at which mistakes show. A known mistake is a formula for a wrong gradient,
+named only if its numbers are those of the op at every call; what no known mistake explains is
+derived from the reference. In the order in which a diagnosis comes about:
 
-- `probes`: for every op, the calls at which mistakes show;
-- `visits`: op and reference, run on one call;
+- `probes` and `variations`: for every op, the calls at which mistakes show;
+- `visits` and `repeats`: op and reference, run on one call, and again;
 - `mistakes/`: what known mistakes would have computed there, a file an op family;
 - `explaining` and `factors`: which of them, or which factor, explains what the op says;
+- `numbers` and `other_calls`: what can be said without any source;
+- `mutation/`: the reference, changed line by line until it gives what the op gives;
 - `examination`: `diagnose`, which is all of that in turn;
 - `diagnosis`: what was found, as data and as text;
 - `for_reports`: what the doctor adds to the reports of other checks.

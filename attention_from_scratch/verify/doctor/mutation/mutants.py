@@ -109,7 +109,8 @@ def mutants_of(twin: Twin, run: Run) -> Iterator[Mutant]:
 
     Those of one rank come together, and among them those that are near the reference.
     """
-    edits = [e for piece in twin.pieces.values() if piece.returns for e in edits_in(piece, run)]
+    pieces = [piece for piece in twin.pieces.values() if piece.may_be_changed]
+    edits = [edit for piece in pieces for edit in edits_in(piece, run)]
     edits.sort(key=lambda edit: edit.rank)
     for edit in edits:
         if edit.rank < RARE:

@@ -37,6 +37,11 @@ class Piece:
         return any(isinstance(n, ast.Return) and n.value is not None for n in ast.walk(self.tree))
 
     @property
+    def may_be_changed(self) -> bool:
+        """Whether a change can matter, and cannot keep a loop running for ever."""
+        return self.returns and not any(isinstance(n, ast.While) for n in ast.walk(self.tree))
+
+    @property
     def label(self) -> str:
         """The file name of its code, which tells one piece from another in a trace."""
         return f"<{self.function.__module__}.{self.function.__qualname__}>"

@@ -117,7 +117,7 @@ def in_words(coefficients, names) -> str:
 
 def sums_of(twin: Twin, run: Run) -> Iterator[Combination]:
     """The summands of every sum on the way back, each by itself with all that follows."""
-    for piece in twin.pieces.values():
+    for piece in filter(lambda piece: piece.may_be_changed, twin.pieces.values()):
         for place in list(filter(run.reaches, places_of(piece))):
             if len(place.inside) == 1 or not is_sum(place.node) or is_sum(place.holder):
                 continue

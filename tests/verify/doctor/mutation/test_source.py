@@ -41,3 +41,13 @@ def test_numpy_and_python_are_not_read():
     assert is_to_be_read(ops.linear)
     assert is_to_be_read(lambda x: x)
     assert not any(map(is_to_be_read, (np.mean, np.exp, math.sqrt, 3)))
+
+
+def test_what_might_run_for_ever_is_not_changed():
+    def halved(x):
+        while x > 1:
+            x = x / 2
+        return x
+
+    assert not read(halved).may_be_changed
+    assert read(ops.tanh).may_be_changed
