@@ -91,7 +91,7 @@ def relative_error(visit, name) -> float:
     right, found = visit.probe.right[name], visit.found.get(name)
     if np.shape(found) != right.shape:
         return np.inf
-    size = np.abs(visit.size_of(name)).max(initial=0) or 1.0
+    size = visit.scale(visit.size_of(name))
     return float(np.abs(found - right).max(initial=0) / size)
 
 
@@ -102,7 +102,7 @@ def extent(visit, name) -> str:
         return "is missing"
     if np.shape(found) != right.shape:
         return f"has shape {np.shape(found)}, not {right.shape}"
-    size = np.abs(visit.size_of(name)).max(initial=0) or 1.0
+    size = visit.scale(visit.size_of(name))
     wrong = ~(np.abs(found - right) <= visit.tolerance * size)
     amount = np.abs(found - right)[wrong].max() / size
     often = f"{wrong.sum()} of {wrong.size} entries"

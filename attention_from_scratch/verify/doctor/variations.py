@@ -63,15 +63,20 @@ def varied(inputs, keywords, lengths, rng) -> tuple[tuple, dict]:
 
 
 def drawn_like(array, rng) -> np.ndarray:
-    """Other numbers of the same kind: floats that are never negative stay so, flags stay."""
+    """Other numbers of the same kind: floats that are never negative stay so, flags stay.
+
+    Floats are float64: a call of the doctor's own need not lose digits.
+    """
+    if is_ids(array):
+        return rng.permutation(array.ravel()).reshape(array.shape)
     if array.dtype.kind != "f" or not array.size:
-        return rng.permutation(array.ravel()).reshape(array.shape) if is_ids(array) else array
+        return array.astype(np.float64) if array.dtype.kind == "f" else array
     noise = rng.standard_normal(array.shape) * (array.std() or 0.5)
     new = rng.permutation(array.ravel()).reshape(array.shape) + 0.5 * noise
     if array.min() >= 0:
         low, high = array.min(), array.max()
         new = np.abs(new) if high > 1 or low == high else np.clip(np.abs(new), low, high)
-    return new.astype(array.dtype)
+    return new.astype(np.float64)
 
 
 def is_ids(array) -> bool:

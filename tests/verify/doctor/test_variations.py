@@ -21,7 +21,7 @@ def test_numbers_stay_of_their_kind():
         assert inputs[0].min() >= 0
         assert inputs[0].max() <= 1
         assert set(inputs[1].tolist()) <= {1, 2}
-        assert inputs[2]["weight"].dtype == np.float32
+        assert inputs[2]["weight"].dtype == np.float64  # all floats of a call alike
         assert inputs[2]["weight"].any()
         assert inputs[3] is None
         assert keywords["mask"].dtype == bool

@@ -58,7 +58,7 @@ class Question:
         self.first = max(telling, key=lambda v: (self.fits(v), len(self.wrong_at(v)), -size_of(v)))
         self.visits = [self.first, *(visit for visit in visits if visit is not self.first)]
         self.sizes = {
-            (id(visit), name): np.abs(visit.size_of(name)).max(initial=0) or 1.0
+            (id(visit), name): visit.scale(visit.size_of(name))
             for visit in visits
             for name in visit.probe.right
         }
@@ -127,7 +127,7 @@ class Question:
     def size(self, visit, name) -> float:
         """What a gradient is measured against at a visit."""
         if (id(visit), name) not in self.sizes:
-            return np.abs(visit.size_of(name)).max(initial=0) or 1.0
+            return visit.scale(visit.size_of(name))
         return self.sizes[id(visit), name]
 
     def holds_at(self, visit, match: Match) -> bool:
