@@ -5,6 +5,7 @@ named only if its numbers are those of the op at every call; what no known mista
 derived from the reference. In the order in which a diagnosis comes about:
 
 - `probes` and `variations`: for every op, the calls at which mistakes show;
+- `measured`: a reference where there is none;
 - `visits` and `repeats`: op and reference, run on one call, and again;
 - `mistakes/`: what known mistakes would have computed there, a file an op family;
 - `explaining` and `factors`: which of them, or which factor, explains what the op says;

@@ -5,7 +5,8 @@ change gives what the op says, the line is what the op got wrong. In the order o
 
 - `source`: a function's text, and code made of it;
 - `twin`: a private copy of the reference and all it calls, in which one function is exchanged;
-- `places` and `operators`: where a line can be changed, and into what;
+- `places` and `operators`: where a line can be changed, and into what (`expressions`, `calls` and
+  `statements` have the ways, `templates` what they are written with);
 - `names`: which names hold values of like shape;
 - `mutants`: changed references, run for their gradients or for their output;
 - `matching`: which hypotheses say what the op says, at every probe;

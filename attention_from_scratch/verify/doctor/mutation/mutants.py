@@ -11,9 +11,10 @@ import numpy as np
 
 from attention_from_scratch.verify.contract import differentiable_only
 from attention_from_scratch.verify.doctor.mutation.names import Run
-from attention_from_scratch.verify.doctor.mutation.operators import RARE, edits_of
+from attention_from_scratch.verify.doctor.mutation.operators import edits_of
 from attention_from_scratch.verify.doctor.mutation.places import Edit, places_of
 from attention_from_scratch.verify.doctor.mutation.source import Piece
+from attention_from_scratch.verify.doctor.mutation.templates import RARE
 from attention_from_scratch.verify.doctor.mutation.twin import Twin
 from attention_from_scratch.verify.doctor.visits import by_name
 

@@ -77,6 +77,8 @@ class Edit:
             return f"`{tree.name}` ({self.place.piece.place_of(tree)}) with `{self.setting}`"
         before, after = self.lines()
         place = self.place.piece.place_of(self.place.node)
+        if self.new == []:
+            return f"`{before}` ({place}) {self.words}"
         return f"`{before}` ({place}) read as `{after}`: {self.words}"
 
     def lines(self) -> tuple[str, str]:

@@ -20,13 +20,13 @@ from attention_from_scratch.verify.doctor.mutation.matching import (
 )
 from attention_from_scratch.verify.doctor.mutation.mutants import BACKWARD, Mutant
 from attention_from_scratch.verify.doctor.mutation.names import Run, watched
-from attention_from_scratch.verify.doctor.mutation.operators import (
+from attention_from_scratch.verify.doctor.mutation.places import Edit, Place, line_of, places_of
+from attention_from_scratch.verify.doctor.mutation.templates import (
     is_sum,
     shown,
     summands_of,
     written,
 )
-from attention_from_scratch.verify.doctor.mutation.places import Edit, Place, line_of, places_of
 from attention_from_scratch.verify.doctor.mutation.twin import Twin
 
 MOST_TERMS = 5  # of one sum
