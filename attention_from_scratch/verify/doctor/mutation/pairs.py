@@ -13,6 +13,7 @@ from attention_from_scratch.verify.doctor.mutation.matching import (
     attempted,
 )
 
+LARGEST = 1e4  # a difference beyond that is no part of a sum that comes to less
 NEAREST = 20  # so many mutants are tried two by two, one after the other
 
 
@@ -78,7 +79,7 @@ class Pairs:
             if np.shape(gradient) != right.shape or not np.isfinite(gradient).all():
                 continue
             delta = gradient - right
-            if np.abs(delta).max(initial=0) > 1e-9 * size:
+            if 1e-9 * size < np.abs(delta).max(initial=0) < LARGEST * size:
                 key = np.round(delta / size, 7).tobytes()
                 if key not in found or hypothesis.rank < found[key][0].rank:
                     found[key] = (hypothesis, delta)
@@ -101,6 +102,8 @@ class Pairs:
         low = np.searchsorted(shares[order], missing - near)
         high = np.searchsorted(shares[order], missing + near)
         for i, (start, stop) in enumerate(zip(low, high, strict=True)):
+            if self.clock.is_over:
+                return
             for j in order[start:stop]:
                 if i < j and visit.same(deltas[i][1] + deltas[j][1], total, visit.size_of(name)):
                     yield SideBySide(deltas[i][0], deltas[j][0])
