@@ -3,6 +3,8 @@
 What needs no source: the reference is run as it is, on something else than it should be.
 """
 
+import inspect
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
@@ -110,11 +112,41 @@ def of_other_inputs(reference, probe, names) -> Iterator[OtherOutput]:
     if np.ndim(probe.output) > 1:
         of_output = lambda probe: probe.output.swapaxes(-1, -2)
         yield OtherOutput(of_output, "is the right output transposed")
+    for name, value in other_settings(reference, probe.keywords):
+        of_output = on_setting(reference, name, value)
+        yield OtherOutput(of_output, f"is the right output for `{name}={value!r}`")
     for index, value in enumerate(probe.inputs):
         for name, function in FUNCTIONS.items():
             if isinstance(value, np.ndarray) and value.dtype.kind == "f":
                 words = f"is the right output for `{name}({names[index]})`, not `{names[index]}`"
                 yield OtherOutput(on_inputs(reference, index, function), words)
+
+
+def other_settings(reference, keywords) -> Iterator[tuple[str, object]]:
+    """Settings that the reference may have been meant with: flags, and words of its docstring."""
+    try:
+        parameters = inspect.signature(reference).parameters.values()
+    except (TypeError, ValueError):
+        return
+    words = re.findall(r"[\"'](\w+)[\"']", inspect.getdoc(reference) or "")
+    for parameter in parameters:
+        value = keywords.get(parameter.name, parameter.default)
+        if isinstance(value, bool):
+            yield parameter.name, not value
+        elif isinstance(value, str):
+            yield from ((parameter.name, word) for word in dict.fromkeys(words) if word != value)
+
+
+def on_setting(reference, name, value) -> Callable:
+    """The output of the reference with another value of a keyword; nothing where it refuses it."""
+
+    def output(probe):
+        try:
+            return reference(*probe.inputs, **probe.keywords | {name: value})[0]
+        except (TypeError, ValueError):
+            return np.nan
+
+    return output
 
 
 def on_inputs(reference, index, function) -> Callable:

@@ -61,8 +61,8 @@ class Traced(np.ndarray):
     tape: "Tape"
 
     def __array_ufunc__(self, ufunc, method, *inputs, out=None, **keywords):
-        """Compute, and note what was computed."""
-        tape, plain = tape_of(*inputs, *(out or ())), tuple(map(value_of, inputs))
+        """Compute, and note what was computed, of values that no later step changes in place."""
+        tape, plain = tape_of(*inputs, *(out or ())), tuple(map(kept_value_of, inputs))
         if method == "reduce" and ufunc in (np.add, np.maximum):
             keywords.pop("out", None)
             name = "sum" if ufunc is np.add else "max"
@@ -311,6 +311,11 @@ def value_of(value):
     if isinstance(value, dict):
         return {name: value_of(part) for name, part in value.items()}
     return value
+
+
+def kept_value_of(value):
+    """What is traced as its step holds it."""
+    return value.step.value if is_traced(value) else value
 
 
 def flat(arguments):
