@@ -6,7 +6,7 @@ is derived step by step, which is another derivation than the formula in the op'
 and so another one to make mistakes in.
 """
 
-import sys
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -163,7 +163,7 @@ class Tape:
 
     def place(self) -> tuple:
         """Where in the op the program is."""
-        frame, calls = sys._getframe(2), []
+        frame, calls = inspect.currentframe().f_back.f_back, []
         while frame is not None:
             if frame.f_code.co_filename in self.labels:
                 calls.append((frame.f_code, frame.f_lasti))
