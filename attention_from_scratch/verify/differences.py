@@ -147,7 +147,7 @@ class Differences:
         if kink is None or best is None:
             return best or kink
         resolved = best.error < 0.01 * (kink.high - kink.low)
-        passed_over = kink.step < best.step and kink.error < best.error
+        passed_over = kink.step < best.step and kink.high - kink.low > 4 * kink.error
         return best if resolved and not passed_over else kink
 
 

@@ -236,7 +236,12 @@ class Leaf:
             return slope
         of, v = self.of, self.directions[i]
         found = [] if of.obstacle else self.slopes_at([c for c, _ in of.beside], v)
-        return slope.with_slopes(found or [d.slope(*self.key, v).middle for _, d in of.beside])
+        return slope.with_slopes(found or self.differences_beside(v))
+
+    def differences_beside(self, direction: np.ndarray) -> list[float]:
+        """The slopes by differences right beside; at another kink, those to its sides."""
+        slopes = [d.slope(*self.key, direction) for _, d in self.of.beside]
+        return [side for slope in slopes for side in (slope.low, slope.high)]
 
     def slopes_at(self, calls: list[Evaluation], direction: np.ndarray) -> list[float]:
         """The slopes by the complex step at other calls; of those at which it goes through."""
@@ -325,15 +330,19 @@ class Leaf:
 
         Rounding may hide it; and of max(min(a, b), c) with all three equal, no step of a alone
         shows it. Where slopes right beside are others, what lies between is right, and of the rest
-        it cannot be told.
+        it cannot be told; nor where a kink is seen, but more than two slopes meet in it: each rule
+        of the chain may choose another.
         """
-        for i in np.flatnonzero((found.verdicts == "wrong") & ~found.kinks):
+        for i in np.flatnonzero(found.verdicts == "wrong"):
             v = self.directions[i]
             beside = [] if self.of.obstacle else self.slopes_at(self.of.ties, v)
-            beside = beside or [d.slope(*self.key, v).middle for _, d in self.of.beside]
+            beside = beside or self.differences_beside(v)
             slopes = [s for s in (found.measured[i], *beside) if np.isfinite(s)]
             low, high = min(slopes, default=0.0), max(slopes, default=0.0)
-            if high - low > JUMP * max(abs(low), abs(high)):
+            if not high - low > JUMP * max(abs(low), abs(high)):
+                continue
+            several = len(np.unique(np.round(np.array(beside) / (high - low), 4))) > 2
+            if several or not found.kinks[i]:
                 found.kinks[i] = True
                 found.verdicts[i] = "right" if low <= found.said[i] <= high else "open"
 
