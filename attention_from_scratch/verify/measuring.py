@@ -329,9 +329,9 @@ class Leaf:
         """Allow what is right beside a tie that does not show along a single direction.
 
         Rounding may hide it; and of max(min(a, b), c) with all three equal, no step of a alone
-        shows it. Where slopes right beside are others, what lies between is right, and of the rest
-        it cannot be told; nor where a kink is seen, but more than two slopes meet in it: each rule
-        of the chain may choose another.
+        shows it. Where slopes right beside are others, what lies between is right, and of what lies
+        as far beyond it cannot be told; nor where a kink is seen, but more than two slopes meet in
+        it: each rule of the chain may choose another.
         """
         for i in np.flatnonzero(found.verdicts == "wrong"):
             v = self.directions[i]
@@ -342,7 +342,8 @@ class Leaf:
             if not high - low > JUMP * max(abs(low), abs(high)):
                 continue
             several = len(np.unique(np.round(np.array(beside) / (high - low), 4))) > 2
-            if several or not found.kinks[i]:
+            near = low - (high - low) <= found.said[i] <= high + (high - low)
+            if near and (several or not found.kinks[i]):
                 found.kinks[i] = True
                 found.verdicts[i] = "right" if low <= found.said[i] <= high else "open"
 
