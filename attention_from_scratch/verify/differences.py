@@ -28,7 +28,6 @@ from attention_from_scratch.verify.outputs import Evaluation, as_outputs
 
 STEPS = tuple(2.0**-n for n in (9, 13, 6, 18, 23, 28, 34, 4))  # of the size of what is stepped
 GLANCE, CURVED = 2.0**-12, 0.05  # a step, and how much slopes to its two sides may differ
-BESIDE = 1e-5  # share by which slopes beside a kink may differ from those at it
 ENOUGH = 1e-9  # error over size at which no other step is tried
 
 
@@ -50,12 +49,6 @@ class Slope:
     def middle(self) -> float:
         """The slope, or the mean of both."""
         return (self.low + self.high) / 2
-
-    def with_slopes(self, slopes: list[float]) -> "Slope":
-        """The same with other slopes that the function has right beside a kink, if not at it."""
-        found = [self.low, self.high, *(slope for slope in slopes if np.isfinite(slope))]
-        size = max(map(abs, found))
-        return Slope(min(found), max(found), self.error + BESIDE * size, self.step)
 
     def nearest(self, slope: float) -> float:
         """Of this slope, or of those between the two, the one nearest to another."""

@@ -12,7 +12,8 @@ but loses digits. So:
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -34,8 +35,8 @@ from attention_from_scratch.verify.numerical import COMPLEX_STEP
 from attention_from_scratch.verify.outputs import Evaluation, holds_arrays
 
 METHODS = ("complex step", "central difference")
-BESIDE = 32  # calls right beside this one: enough to meet each order of three equal numbers
-JUMP = 1e-3  # share by which slopes beside each other differ only at a tie
+BESIDE = 24  # calls beside this one: enough to meet the orders of a few equal numbers
+SAME = 0.01  # share of an error that is left where it is none
 TOO_LARGE = 1e-3  # a difference of more than this share of what is natural needs more than a floor
 
 Run = tuple[list, list, dict]  # inputs, d_outputs, and gradients by (position, path)
@@ -58,11 +59,13 @@ class Measurement:
         self.op, self.keywords, self.eps, self.methods = op, keywords, eps, methods
         self.faults: list[str] = []
         self.runs: list[Run] = []
+        self.beside: list[tuple[dict, Evaluation, Differences]] = []  # as far as they were asked
 
         def gradients_at(inputs, d_outputs):
             _, backward = op(*inputs, **keywords)
             return gradients_of(inputs, backward, d_outputs)
 
+        self.gradients_at, self.asked_of = gradients_at, d_outputs
         for moved, d_moved in nudged(inputs, d_outputs, eps, seed):
             gradients = at_run(gradients_at, moved, d_moved)
             self.runs.append((plain(moved), plain(d_moved), gradients))
@@ -94,30 +97,32 @@ class Measurement:
         """The same at the calls of all runs: what measures there."""
         return [self.measures_at(moved, d_moved) for moved, d_moved, _ in self.runs]
 
-    @cached_property
-    def beside(self) -> list[tuple[Evaluation, Differences]]:
-        """The same at random calls so near that only kinks, and ties, tell them from this one."""
-        return [self.measures_at(self.moved(1e-6, run), self.d_outputs) for run in range(BESIDE)]
+    def calls_beside(self) -> Iterator[tuple[dict, Evaluation, Differences]]:
+        """What backward says, and what measures, at calls which only ties tell from this one.
 
-    @cached_property
-    def ties(self) -> list[Evaluation]:
-        """The op in complex numbers at calls still nearer, which only ties tell from this one."""
-        return [
-            Evaluation(self.op, self.moved(1e-9, run), self.keywords, np.complex128)
-            for run in range(BESIDE)
-        ]
+        Each number is moved at random by a small share of its size.
+        """
+        for n in range(BESIDE):
+            if n == len(self.beside):
+                inputs = self.moved(max(1e-6, 64 * self.eps), np.random.default_rng([5, n]))
+                try:
+                    gradients = self.gradients_at(inputs, self.asked_of)
+                except Exception:  # whatever a reader's op does with other inputs
+                    return
+                self.beside.append((gradients, *self.measures_at(inputs, self.d_outputs)))
+            yield self.beside[n]
 
-    def moved(self, distance: float, run: int) -> list:
+    def moved(self, distance: float, rng: np.random.Generator) -> list:
         """The inputs with each number moved at random, by this share of its size."""
-        rng = np.random.default_rng([5, run])
 
         def moved(leaf):
             if leaf.dtype.kind != "f":
                 return leaf
             size = np.abs(leaf) + 1e-3 * (np.abs(leaf).max(initial=0) or 1.0)
-            return leaf + distance * size * rng.standard_normal(leaf.shape)
+            step = distance * size * rng.standard_normal(leaf.shape)
+            return np.asarray(leaf + step, leaf.dtype)
 
-        return [tree_map(moved, v) if holds_arrays(v) else v for v in self.real.inputs]
+        return [tree_map(moved, v) if holds_arrays(v) else v for v in self.inputs]
 
     def measures_at(self, inputs: list, d_outputs: list) -> tuple[Evaluation, Differences]:
         """The op in complex numbers, and its differences, at another call."""
@@ -145,13 +150,15 @@ def longest_dtype(op, inputs, keywords) -> type:
     return np.longdouble if set(floats) == {np.dtype(np.longdouble)} else np.float64
 
 
-def complex_slope(function: Evaluation, d_outputs, position, path, direction) -> float:
+def complex_slope(
+    function: Evaluation, d_outputs, position, path, direction, step: float = COMPLEX_STEP
+) -> float:
     """The slope along a direction by the complex step."""
     leaf = function.leaf(position, path)
     with np.errstate(all="ignore"):
-        outputs = function(position, path, leaf + 1j * COMPLEX_STEP * direction)
+        outputs = function(position, path, leaf + 1j * step * direction)
         moved = (out.imag * d for out, d in zip(outputs, d_outputs, strict=True))
-        return float(sum(float(part.sum()) for part in moved) / COMPLEX_STEP)
+        return float(sum(float(part.sum()) for part in moved) / step)
 
 
 class OneHots(Sequence):
@@ -192,6 +199,9 @@ class Leaf:
         )
         floor = of.eps * np.abs(slopes) + self.rounding_of_sums() + self.spread
         for i in np.flatnonzero(self.judged(slopes, floor) != "right"):
+            # Of what is 0, as x^3 at 0, the square of the step is left.
+            half = (of.complex, of.d_outputs, *self.key, self.directions[i], COMPLEX_STEP / 2)
+            floor[i] += abs(complex_slope(*half) - slopes[i])
             floor[i] += self.change(
                 slopes[i],
                 lambda evaluation, differences, i=i: complex_slope(
@@ -211,7 +221,7 @@ class Leaf:
             slope = of.differences.glance(*self.key, direction) if sure[i] else None
             if slope is None or abs(slope.middle - self.said[i]) > RIGHT * slope.error:
                 slope = of.differences.slope(*self.key, direction)
-            slopes.append(self.with_ties_broken(i, slope))
+            slopes.append(slope)
         size = np.array([max(abs(slope.low), abs(slope.high)) for slope in slopes])
         own = of.eps * size + self.rounding_of_sums() + [slope.error for slope in slopes]
         nearest = np.array(
@@ -226,32 +236,6 @@ class Leaf:
                 lambda _, differences, i=i: differences.slope(*self.key, self.directions[i]).middle,
             )
         return slopes, floor, self.judged(nearest, floor)
-
-    def with_ties_broken(self, i: int, slope: Slope) -> Slope:
-        """A slope with those right beside the kink, of which several may meet in a point.
-
-        Of a sort of three equal numbers each may be the middle one, whichever of them is moved.
-        """
-        if not slope.is_kink or slope.nearest(self.said[i]) == self.said[i]:
-            return slope
-        of, v = self.of, self.directions[i]
-        found = [] if of.obstacle else self.slopes_at([c for c, _ in of.beside], v)
-        return slope.with_slopes(found or self.differences_beside(v))
-
-    def differences_beside(self, direction: np.ndarray) -> list[float]:
-        """The slopes by differences right beside; at another kink, those to its sides."""
-        slopes = [d.slope(*self.key, direction) for _, d in self.of.beside]
-        return [side for slope in slopes for side in (slope.low, slope.high)]
-
-    def slopes_at(self, calls: list[Evaluation], direction: np.ndarray) -> list[float]:
-        """The slopes by the complex step at other calls; of those at which it goes through."""
-        slopes = []
-        for call in calls:
-            try:
-                slopes.append(complex_slope(call, self.of.d_outputs, *self.key, direction))
-            except Exception:  # whatever a reader's op does with complex numbers there
-                continue
-        return [slope for slope in slopes if np.isfinite(slope)]
 
     def judged(self, slopes: np.ndarray, floor: np.ndarray) -> np.ndarray:
         """The verdict on what backward says; open where the slope is not finite."""
@@ -326,26 +310,46 @@ class Leaf:
         return ~((against & unclean) | contradicted)
 
     def look_beside(self, found: "Verdict") -> None:
-        """Allow what is right beside a tie that does not show along a single direction.
+        """Call nothing wrong here that is right wherever there are no ties, right beside.
 
-        Rounding may hide it; and of max(min(a, b), c) with all three equal, no step of a alone
-        shows it. Where slopes right beside are others, what lies between is right, and of what lies
-        as far beyond it cannot be told; nor where a kink is seen, but more than two slopes meet in
-        it: each rule of the chain may choose another.
+        Of max(min(a, b), c) with all three equal, no step of a alone shows that they are tied; and
+        of a sort of three equal numbers each may be the middle one. What lies between the slopes
+        beside is right, of the rest it cannot be told, as each rule of the chain may choose anew.
+        A kink of two slopes is no such tie.
         """
         for i in np.flatnonzero(found.verdicts == "wrong"):
-            v = self.directions[i]
-            beside = [] if self.of.obstacle else self.slopes_at(self.of.ties, v)
-            beside = beside or self.differences_beside(v)
-            slopes = [s for s in (found.measured[i], *beside) if np.isfinite(s)]
-            low, high = min(slopes, default=0.0), max(slopes, default=0.0)
-            if not high - low > JUMP * max(abs(low), abs(high)):
-                continue
-            several = len(np.unique(np.round(np.array(beside) / (high - low), 4))) > 2
-            near = low - (high - low) <= found.said[i] <= high + (high - low)
-            if near and (several or not found.kinks[i]):
-                found.kinks[i] = True
-                found.verdicts[i] = "right" if low <= found.said[i] <= high else "open"
+            right = self.right_beside(i, found)
+            if right and (several(right) or not found.kinks[i]):
+                nearest = min(max(found.said[i], min(right)), max(right))
+                found.kinks[i], found.measured[i] = True, nearest
+                found.verdicts[i] = "right" if nearest == found.said[i] else "open"
+
+    def right_beside(self, i: int, found: "Verdict") -> list[float]:
+        """What backward says of one direction right beside, where the error here is gone there.
+
+        Wrong code is wrong beside as well: if it is at the first four calls, no more are made.
+        """
+        off, right = SAME * abs(found.said[i] - found.measured[i]), []
+        if not np.isfinite(off):
+            return right
+        for n, (said, slope) in enumerate(self.at_beside(i, found.method[i])):
+            if abs(said - slope) <= off:
+                right.append(said)
+            elif n == 3 and not right:
+                break
+        return right
+
+    def at_beside(self, i: int, method: str) -> Iterator[tuple[float, float]]:
+        """What backward says right beside of one direction, and the slope by a method."""
+        v = self.directions[i]
+        for gradients, evaluation, differences in self.of.calls_beside():
+            slope = None
+            if method == METHODS[0]:
+                with suppress(Exception):  # whatever a reader's op does with complex numbers there
+                    slope = complex_slope(evaluation, self.of.d_outputs, *self.key, v)
+            if slope is None:
+                slope = differences.slope(*self.key, v).middle
+            yield along(gradients[self.key], v), slope
 
     def doubt_what_is_coarse(self, found: "Verdict") -> None:
         """Call open what differs so much that it is only right because its floor is large."""
@@ -388,6 +392,12 @@ class Verdict:
         ):
             mine[where] = theirs[where]
         self.method[where] = method
+
+
+def several(slopes: list[float]) -> bool:
+    """Whether there are more than two, of those that differ by more than a step to beside does."""
+    apart = np.diff(np.sort(slopes))
+    return int((apart > 1e-4 * apart.sum()).sum()) > 1
 
 
 def along(gradient: np.ndarray, direction: np.ndarray) -> float:

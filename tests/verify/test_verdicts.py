@@ -342,6 +342,30 @@ def test_ties_that_rounding_hides_from_differences_are_not_called_wrong():
     assert check_gradients(negated, x, targets).verdict == "wrong"
 
 
+def test_the_square_of_the_complex_step_is_no_slope():
+    def cube(x):
+        return (x**3).sum(), lambda d_output: (3 * x**2 * d_output,)
+
+    assert check_gradients(cube, np.array([0.0, 2.0])).verdict == "right"
+
+
+def test_right_code_of_which_several_ties_meet_is_not_called_wrong():
+    def twice_used(x):
+        order = np.argsort(x, kind="stable")
+        weights = np.array([1.0, 20.0, 4000.0, 300.0])
+
+        def backward(d_output):
+            d_x = np.zeros_like(x)
+            d_x[order] = weights * d_output
+            return (d_x + 2 * x * d_output,)
+
+        return (np.sort(x) * weights).sum() + (x * x).sum(), backward
+
+    ties = np.array([2.0, 2.0, 0.5, 2.0])
+    assert check_gradients(twice_used, ties).verdict == "right"
+    assert check_gradients(negative_of(twice_used), ties).verdict == "wrong"
+
+
 def negative_of(op):
     def negated(*inputs):
         output, backward = op(*inputs)
