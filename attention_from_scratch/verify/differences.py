@@ -46,6 +46,11 @@ class Slope:
         return self.low != self.high
 
     @property
+    def clearness(self) -> float:
+        """How large a kink is beside what it may be off: at a large step several look like one."""
+        return (self.high - self.low) / (self.error or np.finfo(float).tiny)
+
+    @property
     def middle(self) -> float:
         """The slope, or the mean of both."""
         return (self.low + self.high) / 2
@@ -104,7 +109,7 @@ class Differences:
                 if found is None:
                     continue
                 if found.is_kink:
-                    kink = found if kink is None or found.error < kink.error else kink
+                    kink = found if kink is None or found.clearness > kink.clearness else kink
                 elif best is None or found.error < best.error:
                     best = found
                 if best is not None and best.error <= ENOUGH * abs(best.middle):

@@ -65,6 +65,14 @@ def test_a_kink_near_by_is_none(distance):
     assert abs(found.middle - 1) < 1e-3
 
 
+def test_of_two_kinks_near_by_the_farther_one_does_not_hide_the_nearer_one():
+    def flat_on_both_sides(x):
+        return 0.01 * np.maximum(np.minimum(x, 1) - 0.9999, 0)
+
+    found = slope(flat_on_both_sides, [1 - 2.3e-8])
+    assert found.low - 16 * found.error <= 0.01 <= found.high + 16 * found.error
+
+
 def test_where_a_function_is_not_finite_nothing_is_said():
     with np.errstate(all="ignore"):
         assert np.isnan(slope(np.log, [0.0]).middle)
