@@ -70,7 +70,8 @@ class RandomlyRounded(np.ndarray):
             return result
         result = np.asarray(result)
         with np.errstate(all="ignore"):
-            moved = result * (1 + self.eps * signs(result, self.run))
+            share = (self.eps * signs(result, self.run)).astype(np.result_type(result, float))
+            moved = result * (1 + share)
         return self.like_self(np.asarray(moved).astype(result.dtype))
 
     def like_self(self, array: np.ndarray) -> "RandomlyRounded":

@@ -82,3 +82,11 @@ def test_that_a_weight_of_one_is_a_rounded_number_shows():
         _, backward = ops.softmax(rounding([[0.0, -100.0]], run))
         changes.append(float(np.abs(backward(np.array([[0.3, 0.4]]))).max()))
     assert max(changes) > 0.1 * EPS
+
+
+@pytest.mark.skipif(np.finfo(np.longdouble).eps == np.finfo(float).eps, reason="no longer floats")
+def test_longer_floats_are_off_by_their_own_eps():
+    eps = float(np.finfo(np.longdouble).eps)
+    x = randomly_rounded(np.array([1.5, 3.0], np.longdouble), eps, run=1)
+    off = np.abs(np.asarray(x) - [1.5, 3.0]) / (eps * np.array([1.5, 3.0], np.longdouble))
+    assert ((off > 0.3) & (off < 3)).all()
