@@ -25,13 +25,8 @@ from attention_from_scratch.verify.contract import (
 from attention_from_scratch.verify.doctor import words_of_the_doctor
 from attention_from_scratch.verify.floors import judge
 from attention_from_scratch.verify.foreign import as_op
-from attention_from_scratch.verify.measuring import (
-    METHODS,
-    Leaf,
-    Measurement,
-    OneHots,
-    leaves_by_key,
-)
+from attention_from_scratch.verify.judging import Leaf, OneHots, leaves_by_key
+from attention_from_scratch.verify.measuring import METHODS, Measurement
 from attention_from_scratch.verify.outputs import (
     as_outputs,
     call_backward,
@@ -58,7 +53,7 @@ def check_gradients(
     The output is contracted with a random d_output, which makes it one number; its slope along
     each entry of each input is what `backward(d_output)` should have said. What is right, what is
     wrong and what cannot be told is said entry by entry, against a floor of its own (`floors`), and
-    by both methods together (`measuring`).
+    by both methods together (`judging`).
 
     Parameters
     ----------
