@@ -101,7 +101,7 @@ class Differences:
         if largest > 16 * sizes[0]:
             sizes.append(largest)
         line = Line(self, position, path, direction)
-        best, kink = None, None
+        best, kinks = None, []
         for size in sizes:
             line.look_ahead(size)
             for step in STEPS:
@@ -109,12 +109,12 @@ class Differences:
                 if found is None:
                     continue
                 if found.is_kink:
-                    kink = found if kink is None or found.clearness > kink.clearness else kink
+                    kinks.append(found)
                 elif best is None or found.error < best.error:
                     best = found
                 if best is not None and best.error <= ENOUGH * abs(best.middle):
-                    return self.settled(best, kink)
-        return self.settled(best, kink)
+                    return self.settled(best, kinks)
+        return self.settled(best, kinks)
 
     def glance(self, position: int, path: str, direction: np.ndarray) -> Slope | None:
         """The slope from two steps: enough to see that there is no kink; None if there may be.
@@ -135,18 +135,23 @@ class Differences:
         return Slope(middle, middle, abs(right - left) + noise)
 
     @staticmethod
-    def settled(best: Slope | None, kink: Slope | None) -> Slope:
-        """Of the best slope and a kink that was met on the way: what is so.
+    def settled(best: Slope | None, kinks: list[Slope]) -> Slope:
+        """Of the best slope and the kinks that were met on the way: what is so.
 
-        A smaller step that meets no kink has passed one by; a larger one has passed it over.
+        A smaller step that meets no kink has passed one by; a larger one has passed it over. And
+        what looks like one kink at a step may be several, which smaller steps meet one by one.
         """
-        if best is None and kink is None:
-            return Slope(np.nan, np.nan, np.inf)
-        if kink is None or best is None:
-            return best or kink
-        resolved = best.error < 0.01 * (kink.high - kink.low)
-        passed_over = kink.step < best.step and kink.high - kink.low > 4 * kink.error
-        return best if resolved and not passed_over else kink
+        if not kinks:
+            return best or Slope(np.nan, np.nan, np.inf)
+        clearest = max(kinks, key=lambda kink: kink.clearness)
+        if best is not None and best.error < 0.01 * (clearest.high - clearest.low):
+            passed_over = clearest.step < best.step and clearest.clearness > 4
+            if not passed_over:
+                return best
+        met = [*kinks, best] if best else kinks
+        nearer = [slope for slope in met if slope.step <= clearest.step]
+        low, high = min(nearer, key=lambda s: s.low), max(nearer, key=lambda s: s.high)
+        return Slope(low.low, high.high, max(low.error, high.error), clearest.step)
 
 
 class Line:

@@ -49,9 +49,13 @@ def plain(inputs: list) -> list:
 
 
 def judge(difference: np.ndarray, floor: np.ndarray, *, wrong: float = WRONG) -> np.ndarray:
-    """Tell "right", "open" or "wrong" of each entry; what is not a number is wrong."""
+    """Tell "right", "open" or "wrong" of each entry; what is not a number is wrong.
+
+    Where the floor is not a number, rounding may do anything: what differs at all is open.
+    """
+    floor = np.where(np.isnan(floor), np.where(difference == 0, 0, np.inf), floor)
     unsure = np.where(difference <= wrong * floor, "open", "wrong")
-    return np.where(difference <= RIGHT * floor, "right", unsure)
+    return np.where((difference <= RIGHT * floor) & (floor < np.inf), "right", unsure)
 
 
 def unseen(op: Callable, reference: np.ndarray, eps: float) -> np.ndarray:

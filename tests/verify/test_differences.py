@@ -73,6 +73,14 @@ def test_of_two_kinks_near_by_the_farther_one_does_not_hide_the_nearer_one():
     assert found.low - 16 * found.error <= 0.01 <= found.high + 16 * found.error
 
 
+def test_a_slope_that_small_steps_find_is_right_though_large_ones_meet_a_kink_far_off():
+    def kinked(x):
+        return x[:1] + 2e-6 * np.maximum(x[:1] + 2, 0) - 2e-6 * np.maximum(x[:1] - 3, 0) + x[1:]
+
+    found = slope(kinked, [0.0, 6e4])
+    assert found.low - 16 * found.error <= 1 + 2e-6 <= found.high + 16 * found.error
+
+
 def test_where_a_function_is_not_finite_nothing_is_said():
     with np.errstate(all="ignore"):
         assert np.isnan(slope(np.log, [0.0]).middle)
