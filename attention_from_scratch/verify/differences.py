@@ -23,7 +23,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from attention_from_scratch.verify.floors import at_run, nudged
+from attention_from_scratch.verify.floors import RIGHT, at_run, nudged
 from attention_from_scratch.verify.outputs import Evaluation, as_outputs
 
 STEPS = tuple(2.0**-n for n in (9, 13, 6, 18, 23, 28, 34, 4))  # of the size of what is stepped
@@ -92,8 +92,13 @@ class Differences:
             ]
         return largest
 
-    def slope(self, position: int, path: str, direction: np.ndarray) -> Slope:
-        """The slope at one leaf along a direction, from the step that serves best."""
+    def slope(
+        self, position: int, path: str, direction: np.ndarray, *, in_doubt: bool = False
+    ) -> Slope:
+        """The slope at one leaf along a direction, from the step that serves best.
+
+        In doubt, all steps are taken: a large one alone may pass over what is to be measured.
+        """
         leaf = self.function.leaf(position, path)
         moving = np.abs(leaf[direction != 0])
         own, largest = float(moving.max(initial=0)), float(np.abs(leaf).max(initial=0))
@@ -101,20 +106,24 @@ class Differences:
         if largest > 16 * sizes[0]:
             sizes.append(largest)
         line = Line(self, position, path, direction)
-        best, kinks = None, []
+        smooth, kinks = [], []
         for size in sizes:
             line.look_ahead(size)
             for step in STEPS:
                 found = line.at_step(step * size, straight=size > sizes[0])
                 if found is None:
                     continue
-                if found.is_kink:
-                    kinks.append(found)
-                elif best is None or found.error < best.error:
-                    best = found
-                if best is not None and best.error <= ENOUGH * abs(best.middle):
-                    return self.settled(best, kinks)
-        return self.settled(best, kinks)
+                (kinks if found.is_kink else smooth).append(found)
+                if not (found.is_kink or in_doubt) and found.error <= ENOUGH * abs(found.middle):
+                    return self.settled(found, kinks)
+        return self.settled(nearest_of_best(smooth), kinks)
+
+    def again(self, position: int, path: str, direction: np.ndarray, found: Slope) -> float:
+        """The slope by the step that served at a call nearby; at a kink, the mean of both."""
+        if found.is_kink:
+            return self.slope(position, path, direction).middle
+        at_step = Line(self, position, path, direction).at_step(found.step, straight=False)
+        return at_step.middle if at_step else np.nan
 
     def glance(self, position: int, path: str, direction: np.ndarray) -> Slope | None:
         """The slope from two steps: enough to see that there is no kink; None if there may be.
@@ -152,6 +161,26 @@ class Differences:
         nearer = [slope for slope in met if slope.step <= clearest.step]
         low, high = min(nearer, key=lambda s: s.low), max(nearer, key=lambda s: s.high)
         return Slope(low.low, high.high, max(low.error, high.error), clearest.step)
+
+
+def nearest_of_best(slopes: list[Slope]) -> Slope | None:
+    """Of the slopes at several steps, the one of the least error that no smaller step contradicts.
+
+    Where a function bends within a small part of its argument's size, as a layer norm of nearly
+    equal numbers does, large steps agree on the slope of what lies to its two sides.
+    """
+    best = min(slopes, key=lambda slope: slope.error, default=None)
+    while best is not None:
+        against = [
+            slope
+            for slope in slopes
+            if slope.step < best.step
+            and abs(slope.middle - best.middle) > RIGHT * (slope.error + best.error)
+        ]
+        if not against:
+            break
+        best = min(against, key=lambda slope: slope.error)
+    return best
 
 
 class Line:

@@ -91,20 +91,26 @@ class Leaf:
             if slope is None or abs(slope.middle - self.said[i]) > RIGHT * slope.error:
                 slope = of.differences.slope(*self.key, direction)
             slopes.append(slope)
-        size = np.array([max(abs(slope.low), abs(slope.high)) for slope in slopes])
-        own = of.eps * size + self.rounding_of_sums() + [slope.error for slope in slopes]
-        nearest = np.array(
-            [slope.nearest(said) for slope, said in zip(slopes, self.said, strict=True)]
-        )
-        kinks = np.array([slope.is_kink for slope in slopes])
-        between = kinks & (self.judged(nearest, own) == "right")
-        floor = own + np.where(between, 0, self.spread)
+        for i in np.flatnonzero(self.judged(*self.nearest(slopes)) != "right"):
+            slopes[i] = of.differences.slope(*self.key, self.directions[i], in_doubt=True)
+        nearest, floor = self.nearest(slopes)
         for i in np.flatnonzero(self.judged(nearest, floor) != "right"):
             floor[i] += self.change(
                 slopes[i].middle,
-                lambda _, differences, i=i: differences.slope(*self.key, self.directions[i]).middle,
+                lambda _, differences, i=i: differences.again(
+                    *self.key, self.directions[i], slopes[i]
+                ),
             )
         return slopes, floor, self.judged(nearest, floor)
+
+    def nearest(self, slopes: list[Slope]) -> tuple[np.ndarray, np.ndarray]:
+        """Of what each slope may be, that nearest to what backward says; and the floors."""
+        size = np.array([max(abs(slope.low), abs(slope.high)) for slope in slopes])
+        own = self.of.eps * size + self.rounding_of_sums() + [slope.error for slope in slopes]
+        nearest = [slope.nearest(said) for slope, said in zip(slopes, self.said, strict=True)]
+        kinks = np.array([slope.is_kink for slope in slopes])
+        between = kinks & (self.judged(np.array(nearest), own) == "right")
+        return np.array(nearest), own + np.where(between, 0, self.spread)
 
     def judged(self, slopes: np.ndarray, floor: np.ndarray) -> np.ndarray:
         """The verdict on what backward says; open where the slope is not finite."""
@@ -138,9 +144,9 @@ class Leaf:
         decides = np.ones(len(self.said), bool)
         if by_difference is not None:
             slopes, floor, verdicts = by_difference
-            nearest = [slope.nearest(said) for slope, said in zip(slopes, self.said, strict=True)]
-            found.take("central difference", np.array(nearest), floor, verdicts)
+            found.take("central difference", self.nearest(slopes)[0], floor, verdicts)
             found.kinks = np.array([slope.is_kink for slope in slopes])
+            found.low, found.high = np.array([(slope.low, slope.high) for slope in slopes]).T
             if by_complex is not None:
                 decides = self.complex_decides(by_complex, verdicts, found.measured, floor)
                 decides &= ~(found.kinks & (verdicts == "right"))
@@ -170,13 +176,12 @@ class Leaf:
         the size of numbers in an array of its own.
         """
         measured, _, said = by_complex
-        against = (said == "right") & (by_difference == "wrong")
-        against |= (said != "right") & (by_difference != "wrong")
-        unclean = bool(self.of.met) and against.any()
+        accepts = (said == "right") & (by_difference == "wrong") & bool(self.of.met)
+        objects = (said != "right") & (by_difference != "wrong") & bool(self.of.noted)
         with np.errstate(invalid="ignore"):
             contradicted = (said == "wrong") & (by_difference == "right")
             contradicted &= np.abs(measured - slopes) > WRONG * floor
-        return ~((against & unclean) | contradicted)
+        return ~(accepts | objects | contradicted)
 
     def look_beside(self, found: "Verdict") -> None:
         """Call nothing wrong here that is right wherever there are no ties, right beside.
@@ -184,11 +189,11 @@ class Leaf:
         Of max(min(a, b), c) with all three equal, no step of a alone shows that they are tied; and
         of a sort of three equal numbers each may be the middle one. What lies between the slopes
         beside is right, of the rest it cannot be told, as each rule of the chain may choose anew.
-        A kink of two slopes is no such tie.
+        A kink of which there are the slopes to its two sides is no such tie.
         """
         for i in np.flatnonzero(found.verdicts == "wrong"):
             right = self.right_beside(i, found)
-            if right and (several(right) or not found.kinks[i]):
+            if right and not (found.kinks[i] and two_slopes(right, found.low[i], found.high[i])):
                 nearest = min(max(found.said[i], min(right)), max(right))
                 found.kinks[i], found.measured[i] = True, nearest
                 found.verdicts[i] = "right" if nearest == found.said[i] else "open"
@@ -237,6 +242,8 @@ class Verdict:
 
     said: np.ndarray
     kinks: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
     measured: np.ndarray
     floor: np.ndarray
     verdicts: np.ndarray
@@ -246,6 +253,7 @@ class Verdict:
     def __init__(self, said: np.ndarray):
         self.said = said
         self.kinks = np.zeros(len(said), bool)
+        self.low, self.high = np.full((2, len(said)), np.nan)
         self.measured, self.floor = np.full(len(said), np.nan), np.zeros(len(said))
         self.verdicts = np.full(len(said), "open", dtype="<U5")
         self.method = np.full(len(said), "", dtype="<U18")
@@ -263,10 +271,16 @@ class Verdict:
         self.method[where] = method
 
 
-def several(slopes: list[float]) -> bool:
-    """Whether there are more than two, of those that differ by more than a step to beside does."""
-    apart = np.diff(np.sort(slopes))
-    return int((apart > 1e-4 * apart.sum()).sum()) > 1
+def two_slopes(beside: list[float], low: float, high: float) -> bool:
+    """Whether beside a kink there are the slopes to its two sides, and no others.
+
+    But for what a step to beside changes, they are next to those.
+    """
+    apart = np.diff(np.sort(beside))
+    if int((apart > 1e-4 * apart.sum()).sum()) > 1:
+        return False
+    reach = SAME * (max(*beside, high) - min(*beside, low))
+    return low - reach <= min(beside) and max(beside) <= high + reach
 
 
 def along(gradient: np.ndarray, direction: np.ndarray) -> float:
