@@ -188,15 +188,6 @@ def require_equal(first, second) -> None:
         raise GradientError("backward gave another answer when called again")
 
 
-def is_negative(of_negative, first) -> bool:
-    """Whether gradients are minus others, but for rounding."""
-    found = zip(leaves(of_negative), leaves(first), strict=True)
-    return all(
-        np.allclose(a, -b, rtol=1e-3, atol=1e-6 * np.abs(b).max(initial=0), equal_nan=True)
-        for a, b in found
-    )
-
-
 def require_close(without, with_one) -> None:
     """Raise unless backward() gave the numbers of backward(1), but for rounding."""
     size = np.abs(with_one).max(initial=0)

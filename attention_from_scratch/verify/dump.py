@@ -103,7 +103,9 @@ def fill(report: GradientReport, op, values: dict, precision: str) -> None:
     side = Side(op, keywords, argument_names(op, len(inputs)), set())
     ours = side.named(inputs, [d_output])
     eps = epsilon_of(precision)
-    change = changes(ours, [at_run(side.named, *run) for run in nudged(inputs, [d_output], eps, 0)])
+    change = changes(
+        ours, [at_run(side.named, *run) for run in nudged(inputs, [d_output], eps, 0, spares=False)]
+    )
     given = {"output": values["output"]} if "output" in values else {}
     for name, tree in part(values, "grad").items():
         given |= {f"d_{name}.{path}" if path else f"d_{name}": a for path, a in tree_leaves(tree)}

@@ -13,7 +13,6 @@ from attention_from_scratch.verify.contract import (
     dtype_of,
     gradients_by_position,
     is_differentiable,
-    is_negative,
     positions_of,
     require_alike,
     require_close,
@@ -23,7 +22,7 @@ from attention_from_scratch.verify.contract import (
     writing_told,
 )
 from attention_from_scratch.verify.doctor import words_of_the_doctor
-from attention_from_scratch.verify.floors import judge
+from attention_from_scratch.verify.floors import judge, unseen
 from attention_from_scratch.verify.foreign import as_op
 from attention_from_scratch.verify.judging import Leaf, OneHots, leaves_by_key
 from attention_from_scratch.verify.measuring import METHODS, Measurement
@@ -145,8 +144,8 @@ def asked(op, inputs, keywords, constant, tolerances, seed) -> tuple[Measurement
     eps = float(np.finfo(dtype).eps)
     settings = {"methods": methods, "eps": eps, "seed": seed}
     measurement = Measurement(op, inputs, keywords, d_outputs, leaves_of, **settings)
-    negative = gradients_of(inputs, backward, [frozen(-d_output) for d_output in d_outputs])
-    if not is_negative(negative, gradients):
+    negative = leaves_of(inputs, backward, [frozen(-d_output) for d_output in d_outputs])
+    if not is_negative(negative, leaves_by_key(inputs, gradients), measurement):
         measurement.faults.append(
             "backward is not linear: of -d_output it says something else than minus what it says "
             "of d_output"
@@ -164,6 +163,18 @@ def steady_gradients(op, inputs, keywords, backward, d_outputs, gradients_of) ->
     if len(d_outputs) == 1 and d_outputs[0].ndim == 0 and takes(backward, 0):
         require_one(backward, inputs, d_outputs, gradients_of)
     return gradients
+
+
+def is_negative(of_negative: dict, gradients: dict, measurement: Measurement) -> bool:
+    """Whether gradients are minus others, but for rounding."""
+    op, eps = measurement.op, measurement.eps
+    for key, gradient in gradients.items():
+        changes = [np.abs(found[key] - gradient) for _, _, found in measurement.runs]
+        floor = eps * np.abs(gradient) + np.max(changes, axis=0) + unseen(op, gradient, eps)
+        verdicts = judge(np.abs(of_negative[key] + gradient), floor)
+        if (verdicts == "wrong")[np.isfinite(gradient)].any():
+            return False
+    return True
 
 
 def require_one(backward, inputs, d_outputs, gradients_of) -> None:

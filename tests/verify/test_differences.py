@@ -7,13 +7,13 @@ from attention_from_scratch.verify.differences import Differences
 from attention_from_scratch.verify.outputs import Evaluation
 
 
-def slope(function, x, entry=0):
+def slope(function, x, entry=0, **settings):
     """The slope of the sum of a function of an array, along one entry."""
     x = np.asarray(x, float)
     of = Evaluation(lambda x: (function(x), None), [x], {}, np.float64)
     direction = np.zeros(x.shape)
     direction.flat[entry] = 1
-    return Differences(of, [np.ones(np.shape(function(x)))]).slope(0, "", direction)
+    return Differences(of, [np.ones(np.shape(function(x)))]).slope(0, "", direction, **settings)
 
 
 SMOOTH = {
@@ -34,6 +34,17 @@ def test_a_slope_is_right_within_its_error(function, x, expected):
     assert not found.is_kink
     assert abs(found.middle - expected) <= max(4 * found.error, 1e-6 * abs(expected))
     assert found.error <= 1e-6 * max(1, abs(expected))
+
+
+def test_in_doubt_a_large_step_is_contradicted_by_a_small_one():
+    def steep(x):
+        u = x - 11028.25
+        return u * (1 + 5 * np.exp(-((100 * u) ** 2)))
+
+    assert slope(steep, [11028.25]).middle == pytest.approx(1)  # what lies to both sides
+    found = slope(steep, [11028.25], in_doubt=True)
+    assert abs(found.middle - 6) <= 4 * found.error
+    assert found.error < 1e-4
 
 
 KINKS = {

@@ -90,3 +90,19 @@ def test_longer_floats_are_off_by_their_own_eps():
     x = randomly_rounded(np.array([1.5, 3.0], np.longdouble), eps, run=1)
     off = np.abs(np.asarray(x) - [1.5, 3.0]) / (eps * np.array([1.5, 3.0], np.longdouble))
     assert ((off > 0.3) & (off < 3)).all()
+
+
+def test_what_is_exact_stays_as_it_is():
+    x = rounding([0.1, 0.7])
+    np.testing.assert_array_equal(x / x, [1, 1])
+    np.testing.assert_array_equal(x - x.mean(axis=-1, keepdims=True) * 0 - x, [0, 0])
+    y = x * 1
+    y /= x
+    np.testing.assert_array_equal(y, [1, 1])
+
+
+def test_it_is_written_into_where_it_is_asked_for():
+    x, kept = rounding([2.0, 3.0]), np.array([7.0, 7.0])
+    np.divide(x, 2.0, out=kept, where=np.array([True, False]))
+    np.testing.assert_allclose(kept, [1, 7], rtol=1e-6)
+    assert kept[1] == 7

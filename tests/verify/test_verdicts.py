@@ -402,3 +402,75 @@ def test_a_tie_of_three_that_no_single_step_shows_is_not_called_wrong():
     assert (
         check_gradients(negative_of(clipped), np.array([1.5, 1.6]), ties[1] - 1).verdict == "wrong"
     )
+
+
+def test_a_function_that_bends_within_a_small_part_of_its_size_is_not_judged_by_large_steps():
+    """Of numbers of 1e4, large steps see a straight line to both sides of a short steep piece."""
+
+    def steep(x):
+        u = x - 11028.25
+        bump = np.exp(-((100 * u) ** 2))
+        slope = 1 + 5 * bump * (1 - 2 * (100 * u) ** 2)
+        return u + 5 * u * bump + 0 * np.abs(u), lambda d_output: (d_output * slope,)
+
+    x = np.full(3, 11028.25)
+    assert check_gradients(steep, x).verdict == "right"
+    assert check_gradients(negative_of(steep), x).verdict == "wrong"
+
+
+def test_that_numpys_complex_log1p_loses_digits_accuses_nobody():
+    def tiny(x, weight):
+        h = np.log1p(x)
+        backward = lambda d_output: (d_output * weight / (1 + x), d_output * h)
+        return h * weight + 7e5, backward  # so that differences do not see it
+
+    x, weight = np.array([1e-9, 3e-8]), np.array([0.4, -0.7])
+    assert check_gradients(tiny, x, weight).verdict != "wrong"
+    assert check_gradients(negative_of(tiny), x, weight).verdict == "wrong"
+
+
+def test_the_middle_of_three_equal_numbers_may_have_the_steepest_slope():
+    slopes = np.array([138853.0, 300995.0, 138850.0])
+
+    def ordered(x):
+        order = np.argsort(x, kind="stable")
+        return (x[order] * slopes).sum(), lambda d: ((d * slopes)[np.argsort(order)],)
+
+    ties = np.full(3, 0.59)
+    assert check_gradients(ordered, ties).verdict != "wrong"
+    assert check_gradients(negative_of(ordered), ties).verdict == "wrong"
+
+
+def test_rounding_explains_nothing_where_nothing_is_rounded():
+    """The variance of a single number is 0 to the last digit, and so is its gradient."""
+
+    def variance(x):
+        d_x = lambda d_output: 2 * d_output * (x - x.mean(axis=0)) / len(x)
+        return ((x - x.mean(axis=0)) ** 2).mean(axis=0) + x[0] * 1e-13, d_x
+
+    x = np.array([[8192.7, -3e4]])
+    right = lambda d_output, d_x: d_x + d_output * np.array([[1e-13, 1e-13]])
+    assert check_gradients(with_gradient(variance, right), x).verdict == "right"
+    assert check_gradients(with_gradient(variance, lambda d, d_x: d_x), x).verdict == "wrong"
+
+
+def with_gradient(op, change):
+    """The op with a gradient made of d_output and its own."""
+
+    def changed(x):
+        output, backward = op(x)
+        return output, lambda d_output: change(d_output, backward(d_output))
+
+    return changed
+
+
+def test_a_small_part_that_is_not_linear_in_d_output_is_found():
+    weights = np.array([1.0, 1e-8])
+
+    def bent(x):
+        backward = lambda d: np.asarray(d * weights[0] + np.abs(d) * weights[1], x.dtype)
+        return x * weights.sum(), backward
+
+    report = check_gradients(bent, np.array(2.0))
+    assert report.verdict == "wrong"
+    assert "backward is not linear" in str(report)
