@@ -188,13 +188,6 @@ def require_equal(first, second) -> None:
         raise GradientError("backward gave another answer when called again")
 
 
-def require_close(without, with_one) -> None:
-    """Raise unless backward() gave the numbers of backward(1), but for rounding."""
-    size = np.abs(with_one).max(initial=0)
-    if not np.allclose(without, with_one, rtol=1e-3, atol=1e-4 * size, equal_nan=True):
-        raise GradientError("backward gave another answer without an argument than for d_output 1")
-
-
 def disturb(op, inputs, keywords, backward, d_outputs) -> None:
     """Use the op and its backward for something else: neither may remember it."""
     others = [

@@ -226,13 +226,18 @@ class Leaf:
             yield along(gradients[self.key], v), slope
 
     def doubt_what_is_coarse(self, found: "Verdict") -> None:
-        """Call open what differs so much that it is only right because its floor is large."""
+        """Call open what differs so much that it is only right because its floor is large.
+
+        Unless it is the slope right beside: a kink is so near then that rounding chose its side.
+        """
         leaf = self.of.real.leaf(*self.key)
         with np.errstate(invalid="ignore"):
             largest = np.nan_to_num(np.abs(found.measured), posinf=0).max(initial=0)
-            difference = np.abs(found.said - found.measured)
-        natural = max(largest, self.of.natural_size(leaf))
-        coarse = (difference > TOO_LARGE * natural) & (found.verdicts == "right")
+            enough = TOO_LARGE * max(largest, self.of.natural_size(leaf))
+            coarse = (np.abs(found.said - found.measured) > enough) & (found.verdicts == "right")
+            for i in np.flatnonzero(coarse):
+                beside = np.array(self.right_beside(i, found))
+                coarse[i] = not (np.abs(found.said[i] - beside) <= enough).any()
         found.verdicts[coarse] = "open"
 
 

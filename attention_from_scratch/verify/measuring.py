@@ -113,9 +113,8 @@ class Measurement:
         )
 
     def natural_size(self, leaf: np.ndarray) -> float:
-        """The size that a gradient of this leaf has where the output moves in step with it."""
-        outputs = zip(self.d_outputs, self.differences.here, strict=True)
-        total = sum(float((np.abs(d) * np.maximum(np.abs(out), 1)).sum()) for d, out in outputs)
+        """The size that a gradient of this leaf has where outputs of 1 move in step with it."""
+        total = sum(float(np.abs(d_output).sum()) for d_output in self.d_outputs)
         largest = float(np.abs(leaf).max(initial=0))
         return total / (largest or 1.0)
 
