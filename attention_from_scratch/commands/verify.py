@@ -15,7 +15,7 @@ def add_options(parser: ArgumentParser) -> None:
     add = parser.add_argument
     add("--op", metavar="NAME", help="only this op or model")
     add("--dtype", choices=["float64", "float32"], help="default float64")
-    add("--framework", choices=["torch", "jax", "keras", "all"], help="compare with it")
+    add("--framework", metavar="NAME", help="compare with torch, jax, keras, another or all")
     add("--npz", type=Path, metavar="DUMP", help="compare with what other code wrote")
     add("--json", type=Path, metavar="FILE", help="write every row to this file as well")
 

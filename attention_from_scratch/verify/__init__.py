@@ -3,7 +3,7 @@
 from attention_from_scratch.verify.asserting import assert_gradients
 from attention_from_scratch.verify.cases import Case, op_cases
 from attention_from_scratch.verify.compare import compare
-from attention_from_scratch.verify.doctor import Diagnosis, Finding, diagnose
+from attention_from_scratch.verify.doctor import Diagnosis, Finding, diagnose, register
 from attention_from_scratch.verify.dump import check_dump
 from attention_from_scratch.verify.foreign import as_op
 from attention_from_scratch.verify.gradients import check_gradients
@@ -26,4 +26,5 @@ __all__ = [
     "complex_step",
     "diagnose",
     "op_cases",
+    "register",
 ]

@@ -13,6 +13,7 @@ derived from the reference. In the order in which a diagnosis comes about:
 - `mutation/`: the reference, changed line by line until it gives what the op gives;
 - `examination`: `diagnose`, which is all of that in turn;
 - `diagnosis`: what was found, as data and as text;
+- `registering`: ops of a reader's own, with probes and mistakes of theirs;
 - `for_reports`: what the doctor adds to the reports of other checks.
 """
 
@@ -24,13 +25,17 @@ from attention_from_scratch.verify.doctor.for_reports import (
     words_about,
     words_of_the_doctor,
 )
+from attention_from_scratch.verify.doctor.mistakes import Probe
+from attention_from_scratch.verify.doctor.registering import register
 
 __all__ = [
     "Diagnosis",
     "Finding",
+    "Probe",
     "diagnose",
     "diagnose_call",
     "knows",
+    "register",
     "words",
     "words_about",
     "words_of_the_doctor",

@@ -29,6 +29,9 @@ TOLERANCES = {"float64": 1e-8, "float32": 1e-3}
 # What is smaller than this part of d_output may be 0: a difference of equal numbers.
 NOTHING = {"float64": 1e-6, "float32": 1e-3}
 
+# Ops of a reader's own, by name (see `registering`).
+REGISTERED: dict[str, object] = {}
+
 # For calls like a caller's: so many seconds, as each entry may have to be measured.
 SECONDS = 0.7
 
@@ -124,12 +127,13 @@ def visits_of(op, reference, inputs, keywords) -> list[Visit]:
 
 
 def family_of(reference) -> str | None:
-    """The name of the op of `ops` that a reference is; None for one of a reader's own."""
+    """The name of the op of `ops`, or of a registered one, that a reference is; or None."""
     if hasattr(reference, "family"):
         return reference.family
     ours = (getattr(reference, "__module__", None) or "").startswith("attention_from_scratch.")
     name = getattr(reference, "__name__", None)
-    return name if ours and name in PROBES else None
+    known = ours or REGISTERED.get(name) is reference
+    return name if known and name in PROBES else None
 
 
 def calls(reference, inputs, keywords):

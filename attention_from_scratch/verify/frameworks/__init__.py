@@ -10,12 +10,43 @@ Such a file has
 - `CANNOT`: cases, (op, note), that it has no way to compute, in words;
 - `REMARKS`: where the framework defines something differently, in words.
 
-To add an op is one entry in each table; to add a framework is one file and one line here.
+To add an op is one entry in each table; to add a framework is one file and one line here. From
+outside of this package it is `add(name, module)`, or an entry point of the group `GROUP`, which
+the command line finds as well.
 """
 
 import importlib
+from importlib.metadata import entry_points
+from types import ModuleType
 
 FRAMEWORKS = {"torch": "torch", "jax": "jax", "keras": "keras"}  # name -> module that must be there
+
+ADDED: dict[str, ModuleType] = {}
+GROUP = "attention_from_scratch.frameworks"
+PARTS = ("VERSION", "as_op", "CALLS", "constant", "transpose", "CANNOT", "REMARKS")
+
+
+def add(name: str, module: ModuleType) -> None:
+    """Let a framework that is not among ours be asked for by name.
+
+    Parameters
+    ----------
+    name : str
+        As in `as_op(function, name)`, `load(name)` and `verify --framework NAME`.
+    module
+        With what such a file has (see above); tables may be empty.
+
+    Raises
+    ------
+    ValueError
+        When the name is one of ours, or the module lacks a part.
+    """
+    if name in FRAMEWORKS and name not in ADDED:
+        raise ValueError(f"name was {name!r}, but must not be one of {', '.join(FRAMEWORKS)}")
+    missing = [part for part in PARTS if not hasattr(module, part)]
+    if missing:
+        raise ValueError(f"module has no {', '.join(missing)}, but must have {', '.join(PARTS)}")
+    FRAMEWORKS[name], ADDED[name] = getattr(module, "__name__", name), module
 
 
 def load(name: str):
@@ -26,6 +57,11 @@ def load(name: str):
     ValueError
         If there is no such framework here, or it is not installed.
     """
+    for point in entry_points(group=GROUP, name=name):
+        if name not in FRAMEWORKS:
+            add(name, point.load())
+    if name in ADDED:
+        return ADDED[name]
     if name not in FRAMEWORKS:
         raise ValueError(f"framework was {name!r}, but must be one of {', '.join(FRAMEWORKS)}")
     try:
