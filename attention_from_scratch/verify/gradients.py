@@ -281,16 +281,13 @@ def notes_on_method(measurement: Measurement, rows: list[GradientRow]) -> list[s
     notes = []
     by_difference = [row.name for row in rows if (row.methods == METHODS[1]).any()]
     smooth = [row.name for row in rows if ((row.methods == METHODS[1]) & ~row.kinks).any()]
-    why, met, inexact = measurement.obstacle, "", ""
+    why = measurement.obstacle
     if why == "a framework computes it" or METHODS[0] not in measurement.methods:
         why = ""
     elif smooth and not why:
         met = ", ".join(sorted(measurement.met))
-        inexact = ", ".join(sorted(measurement.noted - measurement.met))
         why = f"it meets {met}" if met else "differences contradict the complex step"
-    if inexact and not met and by_difference:
-        notes.append(f"NumPy's {inexact} of complex numbers is inexact: judged by differences")
-    elif why and by_difference:
+    if why and by_difference:
         notes.append(f"not analytic, as {why}: judged by central differences")
     for row in rows:
         places = [tuple(map(int, place)) for place in np.argwhere(row.kinks)]

@@ -62,14 +62,14 @@ class Leaf:
 
     def by_complex_step(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The slopes, their floors, and the verdicts."""
-        of, at = self.of, range(len(self.directions))
+        of, function = self.of, self.of.with_care(self.of.complex)
         slopes = np.array(
-            [complex_slope(of.complex, of.d_outputs, *self.key, self.directions[i]) for i in at]
+            [complex_slope(function, of.d_outputs, *self.key, v) for v in self.directions]
         )
         floor = of.eps * np.abs(slopes) + self.rounding_of_sums() + self.spread
         for i in np.flatnonzero(self.judged(slopes, floor) != "right"):
             # Of what is 0, as x^3 at 0, the square of the step is left.
-            half = (of.complex, of.d_outputs, *self.key, self.directions[i], COMPLEX_STEP / 2)
+            half = (function, of.d_outputs, *self.key, self.directions[i], COMPLEX_STEP / 2)
             floor[i] += abs(complex_slope(*half) - slopes[i])
             floor[i] += self.change(
                 slopes[i],
@@ -176,12 +176,12 @@ class Leaf:
         the size of numbers in an array of its own.
         """
         measured, _, said = by_complex
-        accepts = (said == "right") & (by_difference == "wrong") & bool(self.of.met)
-        objects = (said != "right") & (by_difference != "wrong") & bool(self.of.noted)
+        accepts = (said == "right") & (by_difference != "right")
+        objects = (said != "right") & (by_difference != "wrong")
         with np.errstate(invalid="ignore"):
             contradicted = (said == "wrong") & (by_difference == "right")
             contradicted &= np.abs(measured - slopes) > WRONG * floor
-        return ~(accepts | objects | contradicted)
+        return ~((accepts | objects) & bool(self.of.met) | contradicted)
 
     def look_beside(self, found: "Verdict") -> None:
         """Call nothing wrong here that is right wherever there are no ties, right beside.
