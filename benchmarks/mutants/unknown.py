@@ -35,8 +35,8 @@ def softmax_shifted(x, *, axis=-1, where=None):
 
 
 @unknown(ops.embedding)
-def embedding_mean_of_repeats(ids, weight, *, padding_id=0):
-    """Divides each row by how often its id occurs."""
+def embedding_in_other_columns(ids, weight, *, padding_id=0):
+    """The columns of the table learn at speeds of their own."""
     output, back = ops.embedding(ids, weight, padding_id=padding_id)
-    counts = np.bincount(np.ravel(ids), minlength=len(weight)).clip(1).astype(weight.dtype)
-    return output, lambda d_output: back(d_output) / counts[:, None]
+    speeds = np.random.default_rng(6).random(weight.shape[1]).astype(weight.dtype)
+    return output, lambda d_output: back(d_output) * speeds

@@ -1,5 +1,6 @@
 """What is wrong with this backward pass? The op is run on probes, and what it says is explained."""
 
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -9,8 +10,9 @@ from attention_from_scratch import ops
 from attention_from_scratch.verify.contract import as_input
 from attention_from_scratch.verify.doctor.diagnosis import Derived, Diagnosis
 from attention_from_scratch.verify.doctor.explaining import explain
+from attention_from_scratch.verify.doctor.formulas import formula_of, slope_of_own
 from attention_from_scratch.verify.doctor.measured import measured_op, off_corners
-from attention_from_scratch.verify.doctor.mistakes import OPEN_ENDED
+from attention_from_scratch.verify.doctor.mistakes import IN_SHORT, OPEN_ENDED
 from attention_from_scratch.verify.doctor.mutation.derivation import (
     derive,
     derive_output,
@@ -18,6 +20,8 @@ from attention_from_scratch.verify.doctor.mutation.derivation import (
 )
 from attention_from_scratch.verify.doctor.mutation.twin import twin_of
 from attention_from_scratch.verify.doctor.numbers import extent, only_at_this_rank, rounding
+from attention_from_scratch.verify.doctor.recognising import in_own_names, recognised
+from attention_from_scratch.verify.doctor.settings import notes_of_settings
 from attention_from_scratch.verify.doctor.variations import with_one_more_axis
 from attention_from_scratch.verify.doctor.visits import (
     Visit,
@@ -52,7 +56,8 @@ def diagnose(op: Callable, reference=None, *inputs, **keywords) -> Diagnosis:
           are then calls like that one;
         - the name of an op of `ops`: the right gradients are measured on the op's own forward
           pass, by the complex step, or by central differences where a framework computes it;
-        - left out, with inputs: measured as well, and what numbers alone can say is said.
+        - left out, with inputs: the op of `ops` that gives the same output there and on other
+          numbers, if there is one; else measured, and what numbers alone can say is said.
     *inputs, **keywords
         A call that the op takes; may be left out where there are probes.
 
@@ -71,15 +76,20 @@ def diagnose(op: Callable, reference=None, *inputs, **keywords) -> Diagnosis:
     if not (reference is None or isinstance(reference, str) or callable(reference)):
         reference, inputs = None, (reference, *inputs)
     op = as_op(op)
+    known = recognised(op, inputs, keywords) if reference is None else None
+    reference = getattr(ops, known) if known else reference
     source = getattr(ops, reference, None) if isinstance(reference, str) else reference
     if reference is None or isinstance(reference, str):
         reference = measured_op(op, reference, inputs, keywords)
         if reference.family is None and reference.has_corners:
             inputs = off_corners(map(as_input, inputs))
     visits = visits_of(op, reference, inputs, keywords)
-    if not all(visit.same_output for visit in visits):
-        return of_forward_pass(op, source, visits)
-    diagnosis = of_backward_pass(op, reference, source, visits, bool(inputs))
+    with warnings.catch_warnings(action="ignore", category=SyntaxWarning):  # of changed lines
+        if not all(visit.same_output for visit in visits):
+            return of_forward_pass(op, source, visits)
+        diagnosis = of_backward_pass(op, reference, source, visits, bool(inputs))
+    if known:
+        return in_own_names(diagnosis, op, known, len(inputs))
     if inputs and family_of(reference) is None:
         diagnosis.notes += note_of_one_more_axis(op, reference, inputs, keywords)
     return diagnosis
@@ -138,10 +148,12 @@ def of_backward_pass(op, reference, source, visits, at_callers) -> Diagnosis:
     steady = [n for n in wrong if n not in odd]
     findings, unexplained = explain(family_of(reference), visits, steady) if steady else ([], ())
     derived = [Derived(tuple(n for n in odd if odd[n] == w), w) for w in set(odd.values())]
-    derived += lines_of(findings, source, visits)
+    derived += details_of(findings, family_of(reference), source, visits)
     for explaining in (
         lambda names: said_by(rounding, visits, names),
+        lambda names: formula_of(family_of(reference), visits, names),
         lambda names: derive(reference, source, op, visits, names),
+        lambda names: slope_of_own(family_of(reference), visits, names),
         lambda names: said_by(only_at_this_rank, visits, names),
     ):
         derived += explaining(unexplained) if unexplained else []
@@ -150,9 +162,19 @@ def of_backward_pass(op, reference, source, visits, at_callers) -> Diagnosis:
     for n in [n for n in steady if not rounding(visits, n)][:MOST_EXTENTS]:
         visit = next(v for v in visits if n in v.probe.right and not v.right_at(n))
         diagnosis.extents.append(f"{n} {extent(visit, n)}{place_of(visit, visits, at_callers)}")
+    diagnosis.notes += notes_of_settings(visits, wrong)
     if unexplained:
         diagnosis.notes += notes_of_source(source, visits)
     return diagnosis
+
+
+def details_of(findings, family, source, visits) -> list[Derived]:
+    """What a finding that leaves open what is wrong comes to: by a formula, or else by a line."""
+    told = [f for f in findings if f.mistake != "zero_gradient"]
+    vague = [f for f in told if f.mistake in OPEN_ENDED | IN_SHORT or len(findings) > 1]
+    names = dict.fromkeys(name for finding in vague for name in finding.arguments)
+    found = formula_of(family, visits, names, factors=False)
+    return found or lines_of(findings, source, visits)
 
 
 def lines_of(findings, source, visits) -> list[Derived]:

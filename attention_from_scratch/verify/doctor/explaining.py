@@ -37,7 +37,7 @@ def explanations(visits, forms, wrong, names) -> list[tuple[str, str | None]]:
     factor = constant_factor(visits, wrong)
     if not mistakes and factor is None:
         mistakes = agreeing(visits, [negated(of_visit) for of_visit in forms], names)
-        mistakes = ["wrong_sign", *mistakes] if mistakes else []
+        mistakes = list(dict.fromkeys(["wrong_sign", *mistakes])) if mistakes else []
     found = [(mistake, None) for mistake in mistakes]
     return found if factor is None else [*found, ("constant_factor", factor)]
 

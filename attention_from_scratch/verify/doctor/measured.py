@@ -7,8 +7,8 @@ import numpy as np
 
 from attention_from_scratch import ops
 from attention_from_scratch.tree import tree_map
-from attention_from_scratch.verify.contract import is_differentiable
-from attention_from_scratch.verify.doctor.probes import PROBES
+from attention_from_scratch.verify.contract import as_input, is_differentiable
+from attention_from_scratch.verify.doctor.probes import PROBES, probes_of
 from attention_from_scratch.verify.numerical import (
     central_difference,
     complex_step,
@@ -30,6 +30,9 @@ def measured_op(op, name, inputs=(), keywords=None) -> Callable:
     analytic = getattr(op, "complex_step", True)
     if name is None and inputs:
         analytic = analytic and is_analytic(op, inputs, keywords or {})
+    if name is not None:
+        call = (inputs, keywords or {}) if inputs else probes_of(name)[0]
+        analytic = analytic and takes_complex(op, *call)
     derivative = complex_step if analytic else central_difference
 
     def reference(*inputs, **keywords):
@@ -52,6 +55,25 @@ def measured_op(op, name, inputs=(), keywords=None) -> Callable:
 def in_float64(value):
     """The floats of an input as float64; ids and None as they are."""
     return tree_map(np.float64, value) if is_differentiable(value) else value
+
+
+def takes_complex(op, inputs, keywords) -> bool:
+    """Whether an op that takes real numbers takes complex ones as well."""
+    given = tuple(map(as_input, inputs))
+    is_float = [is_differentiable(value) for value in given]
+    turned = [
+        tree_map(lambda leaf: leaf.astype(complex), value) if moves else value
+        for value, moves in zip(given, is_float, strict=True)
+    ]
+    try:
+        op(*given, **keywords)
+    except Exception:  # a call that it was not made for tells nothing
+        return True
+    try:
+        op(*turned, **keywords)
+    except Exception:  # whatever an op does with complex numbers
+        return False
+    return True
 
 
 def is_analytic(op, inputs, keywords) -> bool:

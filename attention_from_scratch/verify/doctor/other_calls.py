@@ -54,10 +54,41 @@ def for_another_d_output(reference, probe) -> Iterator[OtherCall]:
         "multiplied by itself": lambda d, y: d * d,
         "that is the output itself": lambda d, y: y,
         "cut to what is positive": lambda d, y: np.maximum(d, 0),
+        "cut to between -1 and 1": lambda d, y: np.clip(d, -1, 1),
+        "of which the sign alone is taken": lambda d, y: np.sign(d),
+        "divided by its norm": lambda d, y: d / np.linalg.norm(d),
     }
+    if probe.d_output.ndim > 1:
+        of_output["that is 0 but at the last position"] = lambda d, y: at_position(d, -1)
+        of_output["that is 0 but at the first position"] = lambda d, y: at_position(d, 0)
     for name, function in of_output.items():
         words = f"is the right gradient for a d_output {name}"
         yield OtherCall(reference, with_d_output(function), words)
+    for name, change in at_another_input(probe).items():
+        yield OtherCall(reference, change, f"is the right gradient taken {name}")
+
+
+def at_another_input(probe) -> dict[str, Callable]:
+    """Changes of an input of the shape of the output: to the output, and to minus itself."""
+    shape, changes = np.shape(probe.output), {}
+    for index, value in enumerate(probe.inputs):
+        if shape and isinstance(value, np.ndarray) and value.shape == shape:
+            which = f"input {index + 1}" if len(probe.inputs) > 1 else "the input"
+            output = with_input(index, lambda probe, _: np.asarray(probe.output))
+            changes[f"at the output in the place of {which}"] = output
+            changes[f"at minus {which}"] = with_input(index, lambda _, value: -value)
+    return changes
+
+
+def with_input(index, function) -> Callable:
+    """A change of one input of a probe, to a function of the probe and of that input."""
+
+    def change(probe):
+        inputs = list(probe.inputs)
+        inputs[index] = function(probe, inputs[index]).astype(inputs[index].dtype)
+        return replace(probe, inputs=tuple(inputs))
+
+    return change
 
 
 def with_d_output(function) -> Callable:
@@ -68,6 +99,13 @@ def with_d_output(function) -> Callable:
         return replace(probe, d_output=d_output.astype(probe.d_output.dtype))
 
     return change
+
+
+def at_position(d, which) -> np.ndarray:
+    """One row of an array alone, rows being along its last axis."""
+    part = np.zeros(d.shape, d.dtype)
+    part.reshape(-1, d.shape[-1])[which] = d.reshape(-1, d.shape[-1])[which]
+    return part
 
 
 def along(axis) -> dict[str, Callable]:

@@ -44,6 +44,7 @@ def embedding(rng):
         ((np.array([5, 3, 5, 5, 1]), tables[1]), {}),
         ((np.array([[8, 1, 2]]), tables[2]), {}),
         ((np.array([[0, 1, 0], [3, 1, 2]]), tables[0]), {"padding_id": None}),
+        ((np.array([[0, 2, 3], [2, 3, 0]]), tables[1]), {"padding_id": 2}),
     ]
 
 
@@ -128,6 +129,9 @@ def cross_entropy(rng):
         ((logits, targets), {"label_smoothing": 0.2}),
         ((logits, targets), {"reduction": "sum"}),
         ((logits, targets), {"position_weights": rng.random((2, 3))}),
+        (flat, {"reduction": "sum"}),
+        (flat, {"position_weights": rng.random(5)}),
+        (flat, {"label_smoothing": 0.1, "position_weights": rng.random(5)}),
     ]
 
 
@@ -141,6 +145,8 @@ def linear_cross_entropy(rng):
         (flat, {}),
         ((x, weight, targets), {"reduction": "sum"}),
         ((x, weight, targets), {"position_weights": rng.random((2, 3))}),
+        (flat, {"reduction": "sum"}),
+        (flat, {"position_weights": rng.random(5)}),
     ]
 
 
@@ -152,6 +158,8 @@ def binary_cross_entropy(rng):
         ((logits[0], targets[0]), {}),
         ((logits, targets), {"position_weights": rng.random((2, 3, 5))}),
         ((logits, targets), {"reduction": "sum"}),
+        ((logits[0], targets[0]), {"reduction": "sum"}),
+        ((logits[1], targets[1]), {"position_weights": rng.random((3, 5))}),
     ]
 
 

@@ -15,7 +15,7 @@ X, W = normal(3, 4), normal(4, 4)
 
 def said(change, *inputs):
     def op(x, w):
-        return x @ w, lambda d: change(x, w, d)
+        return x @ w + 1, lambda d: change(x, w, d)  # 1: as no op of ours would
 
     return str(diagnose(op, *(inputs or (X, W))))
 
@@ -109,3 +109,26 @@ def test_an_op_that_is_not_analytic_is_measured_by_differences():
 
     assert "factor: 0.5" in str(diagnose(op, normal(3, 4)))
     assert not diagnose(lambda x: (np.abs(x) * x, lambda d: 2 * np.abs(x) * d), normal(3, 4)).wrong
+
+
+def test_a_slope_that_is_taken_at_the_output_is_told():
+    def silu(x):
+        s = ops.sigmoid(x)[0]
+        return x * s, lambda d: d * (s + x * s * (1 - s))
+
+    def op(x):
+        y = silu(x)[0]
+        return y, silu(y)[1]
+
+    text = str(diagnose(op, silu, normal(3, 4)))
+    assert "is the right gradient taken at the output in the place of the input" in text
+
+
+def test_one_position_of_d_output_alone_is_told():
+    def op(x, w):
+        def backward(d):
+            return d @ w.T, np.outer(x[-1, -1], d[-1, -1])
+
+        return x @ w + 1, backward
+
+    assert "0 but at the last position" in str(diagnose(op, normal(2, 3, 4), W))

@@ -12,6 +12,7 @@ from attention_from_scratch.verify.doctor.mistakes.dropout import dropout
 from attention_from_scratch.verify.doctor.mistakes.embedding import embedding
 from attention_from_scratch.verify.doctor.mistakes.explanations import (
     EXPLANATIONS,
+    IN_SHORT,
     OF_A_LOSS,
     OPEN_ENDED,
     explanation,
@@ -31,6 +32,7 @@ from attention_from_scratch.verify.doctor.mistakes.softmax import log_softmax, s
 
 __all__ = [
     "EXPLANATIONS",
+    "IN_SHORT",
     "MISTAKES",
     "OF_A_LOSS",
     "OPEN_ENDED",

@@ -28,18 +28,19 @@ EXPLANATIONS = {
     "its Jacobian is used (ops/softmax.py; notebook 2, section 2)",
     "softmax_row_sum_missing": "the row-sum term of the softmax is missing: p (d - sum(d p)), "
     "not p d (ops/softmax.py; notebook 2, section 6)",
-    "softmax_p_missing": "the factor p before the sum over the row is missing: it is "
-    "p (d - sum(d p)) of a softmax, d - p sum(d) of a log-softmax (ops/softmax.py)",
+    "softmax_p_missing": "a factor p is missing or in the wrong place, before the sum over the row "
+    "or in it: it is p (d - sum(d p)) of a softmax, d - p sum(d) of a log-softmax (ops/softmax.py)",
     "softmax_twice": "the gradient goes through a softmax once more: p - onehot is that of the "
     "logits already (ops/losses.py; notebook 2, section 3)",
     "only_target": "only the entry of the target gets a gradient: p - onehot has one for every "
     "class, as the softmax divides by all of them (ops/losses.py; notebook 2, section 3)",
-    "sum_wrong_axis": "a sum or mean runs over the wrong axis (ops/softmax.py, ops/layer_norm.py)",
+    "sum_wrong_axis": "a sum or mean runs over the wrong axis, or one stands in the other's place "
+    "(ops/softmax.py, ops/layer_norm.py)",
     "not_divided": "the mean is not divided by the number of positions that count (ops/losses.py)",
     "divided_by_batch": "the mean is divided by the batch size only, not by all positions that "
     "count (ops/losses.py)",
-    "counts_ignored": "ignored positions are counted, in the divisor or with a gradient of their "
-    "own (ops/losses.py)",
+    "counts_ignored": "what does not count in the mean is counted, in the divisor or with a "
+    "gradient of its own: ignored positions, or such of a small weight (ops/losses.py)",
     "position_weights_ignored": "position_weights are ignored backward (ops/losses.py)",
     "wrong_sign": "a sign is wrong (notebook 2, section 6)",
     "overwrites_repeats": "the gradient of a repeated id is overwritten, not added up: use "
@@ -68,7 +69,8 @@ EXPLANATIONS = {
     "dropped (ops/dropout.py)",
     "dropout_not_rescaled": "the gradient of what dropout kept is not divided by 1 - p "
     "(ops/dropout.py)",
-    "relu_leaks": "relu passes gradient where it was off (ops/activations.py)",
+    "relu_leaks": "the mask of relu is wrong: gradient passes where x was off, or not where it was "
+    "on (ops/activations.py)",
     "gelu_forms_mixed": "the slope is that of another form of gelu: exact, tanh and the quick form "
     "x sigmoid(1.702 x) are mixed (ops/activations.py)",
     "slope_wrong": "the slope belongs to another function (ops/activations.py)",
@@ -99,7 +101,27 @@ OPEN_ENDED = {
     "value_not_weighted",
 }
 
+# Those that say what is wrong, but not how: a formula of the op says it as well.
+IN_SHORT = {
+    "constant_factor",
+    "divided_by_batch",
+    "norm_unbiased",
+    "norm_weight_of_other_input",
+    "not_divided",
+    "overwrites_repeats",
+    "position_weights_ignored",
+    "smoothing_ignored",
+    "softmax_elementwise",
+    "wrong_sign",
+}
+
 OF_A_LOSS = {
+    "softmax_row_sum_missing": "p is missing from p - onehot: only the target is pulled, and no "
+    "class is pushed down by its p (ops/losses.py; notebook 2, section 3)",
+    "softmax_elementwise": "p - onehot is multiplied by p (1 - p), a slope that it has in it "
+    "already (ops/losses.py; notebook 2, section 3)",
+    "sum_wrong_axis": "the mean runs over the classes as well, it is divided by their number too "
+    "(ops/losses.py)",
     "wrong_sign": "a sign is wrong: the gradient is prediction minus truth, p - onehot "
     "(ops/losses.py; notebook 2, section 3)",
     "slope_wrong": "the slope belongs to another function: sigmoid and logarithm together leave "

@@ -23,7 +23,7 @@ def softmax_backwards(ndim, axis, unmasked=None) -> Iterator:
     yield "softmax_p_missing", lambda p, d: d - total(p, d)
     for wrong_axis in (None, *(other for other in range(ndim) if other != axis % ndim)):
         yield "sum_wrong_axis", over(wrong_axis)
-    yield "sum_wrong_axis", lambda p, d: p * (d - d.sum(axis=axis, keepdims=True))
+    yield "softmax_p_missing", lambda p, d: p * (d - d.sum(axis=axis, keepdims=True))
     yield "sum_wrong_axis", lambda p, d: p * (d - (d * p).mean(axis=axis, keepdims=True))
     if unmasked is not None:
         yield "mask_ignored", lambda p, d: unmasked * (d - total(unmasked, d))
@@ -41,7 +41,7 @@ def softmax(probe: Probe) -> Iterator:
 
 
 def log_softmax(probe: Probe) -> Iterator:
-    """The mistakes of a log-softmax, those of a softmax among them."""
+    """The mistakes of a log-softmax."""
     p, d, axis = np.exp(probe.output), probe.d_output, probe.keywords.get("axis", -1)
     yield "softmax_row_sum_missing", {"d_x": d}
     yield "softmax_elementwise", {"d_x": d * (1 - p)}
@@ -52,7 +52,5 @@ def log_softmax(probe: Probe) -> Iterator:
     yield "sum_wrong_axis", {"d_x": d - p * d.sum()}
     yield "wrong_sign", {"d_x": d + p * d.sum(axis=axis, keepdims=True)}
     yield "softmax_p_missing", {"d_x": d - d.sum(axis=axis, keepdims=True)}
-    for mistake, back in softmax_backwards(p.ndim, axis):
-        yield mistake, {"d_x": back(p, d)}
     yield "sum_wrong_axis", {"d_x": d - p * d.mean(axis=axis, keepdims=True)}
-    yield "sum_wrong_axis", {"d_x": d - (p * d).sum(axis=axis, keepdims=True)}
+    yield "softmax_p_missing", {"d_x": d - (p * d).sum(axis=axis, keepdims=True)}
