@@ -223,3 +223,28 @@ def heads_averaged(params, query, key, value, *, n_heads, **options):
     """Divides by the number of heads, as if the heads were averaged."""
     output, back = ops.multi_head_attention(params, query, key, value, n_heads=n_heads, **options)
     return output, lambda d_output: back(d_output / n_heads)
+
+
+@wrong(ops.multi_head_attention, "heads_not_added", "second", heads((2, 3, 6), 3, (2, 5, 6)))
+def heads_overwrite_query(params, query, key, value, *, n_heads, mask=None, **options):
+    """A loop over heads assigns d_query where it should add: the last head alone is left."""
+    inputs = {"query": query, "key": key, "value": value}
+    projected = {part: project(params[part], x) for part, x in inputs.items()}
+    split = [split_heads(y, n_heads) for y, _ in projected.values()]
+    attended, back_attention = ops.scaled_dot_product_attention(
+        *split, mask=over_heads(mask), **options
+    )
+    output, back_output = project(params["output"], merge_heads(attended))
+
+    def backward(d_output):
+        d_output_params, d_merged = back_output(d_output)
+        d_heads = list(map(merge_heads, back_attention(split_heads(d_merged, n_heads))))
+        (d_q, _), (d_k, d_key), (d_v, d_value) = (
+            back(d) for (_, back), d in zip(projected.values(), d_heads, strict=True)
+        )
+        for columns in np.split(np.arange(d_heads[0].shape[-1]), n_heads):
+            d_query = d_heads[0][..., columns] @ params["query"]["weight"][:, columns].T
+        grads = {"query": d_q, "key": d_k, "value": d_v, "output": d_output_params}
+        return grads, d_query, d_key, d_value
+
+    return output, backward

@@ -12,7 +12,7 @@ from benchmarks.mutants.attention_weights import (
     weights_scaled_query_lost,
 )
 from benchmarks.mutants.cases import DROPPED, SQUARE, normal, pattern
-from benchmarks.mutants.parts import attention_over, back_scores, scale_of
+from benchmarks.mutants.parts import attention_over, back_scores, back_softmax, scale_of
 from benchmarks.mutants.shelves import wrong
 
 
@@ -278,3 +278,65 @@ def attention_of_constant_weights(query, key, value, **options):
     """The weights are detached: query and key learn nothing."""
     output, back = ops.scaled_dot_product_attention(query, key, value, **options)
     return output, lambda d: (np.zeros_like(query), np.zeros_like(key), back(d)[2])
+
+
+@wrong(
+    ops.scaled_dot_product_attention,
+    "scale_ignored",
+    "second",
+    normal((2, 3, 5), (2, 6, 5), (2, 6, 4), scale=0.2),
+)
+def attention_scale_forgotten(query, key, value, *, scale=None, **options):
+    """Forward takes the scale that is given, backward divides by sqrt(d) whatever was given."""
+    output, back = ops.scaled_dot_product_attention(query, key, value, scale=scale, **options)
+
+    def backward(d_output):
+        d_query, d_key, d_value = back(d_output)
+        share = 1 if scale is None else scale_of(query, None) / scale
+        return d_query * share, d_key * share, d_value
+
+    return output, backward
+
+
+@wrong(
+    ops.scaled_dot_product_attention,
+    "mask_ignored",
+    "second",
+    normal((2, 4, 5), (2, 4, 5), (2, 4, 3), mask=np.tri(4, dtype=bool)),
+)
+def attention_recomputed_unmasked(
+    query, key, value, *, mask=None, scale=None, dropout_p=0.0, rng=None, keep=None
+):
+    """Weights are made anew from saved sums, as in tiled attention, but without the mask."""
+    scores = scale_of(query, scale) * query @ transpose(key)
+    weights, _ = ops.softmax(scores, where=mask)
+    kept, back_dropout = ops.dropout(weights, p=dropout_p, rng=rng, keep=keep)
+    output = kept @ value
+    total = np.exp(scores).sum(axis=-1, keepdims=True, where=True if mask is None else mask)
+
+    def backward(d_output):
+        anew = np.exp(scores) / total
+        d_weights = back_dropout(unbroadcast(d_output @ transpose(value), kept.shape))
+        mean = unbroadcast((d_output * output).sum(axis=-1, keepdims=True), (*kept.shape[:-1], 1))
+        d_scores = scale_of(query, scale) * anew * (d_weights - mean)
+        d_value = unbroadcast(transpose(back_dropout(anew)) @ d_output, value.shape)
+        return *back_scores(d_scores, query, key), d_value
+
+    return output, backward
+
+
+@wrong(ops.scaled_dot_product_attention, "dropout_weights_confused", "second", DROPPED)
+def attention_of_dropped_weights(
+    query, key, value, *, mask=None, scale=None, dropout_p=0.0, rng=None, keep=None
+):
+    """The softmax is led back with the weights that dropout left, not with its own."""
+    weights, _ = ops.softmax(scale_of(query, scale) * query @ transpose(key), where=mask)
+    kept, back_dropout = ops.dropout(weights, p=dropout_p, rng=rng, keep=keep)
+
+    def backward(d_output):
+        d_weights = back_dropout(unbroadcast(d_output @ transpose(value), kept.shape))
+        d_value = unbroadcast(transpose(kept) @ d_output, value.shape)
+        d_scores = scale_of(query, scale) * back_softmax(kept, d_weights)
+        return *back_scores(d_scores, query, key), d_value
+
+    return kept @ value, backward

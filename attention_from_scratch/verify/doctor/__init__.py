@@ -7,13 +7,15 @@ derived from the reference. In the order in which a diagnosis comes about:
 - `probes` and `variations`: for every op, the calls at which mistakes show;
 - `measured`: a reference where there is none;
 - `visits` and `repeats`: op and reference, run on one call, and again;
-- `mistakes/`: what known mistakes would have computed there, a file an op family;
+- `mistakes/`: what known mistakes would have computed there, a file an op family, and `forms` that
+  a forward pass may have elsewhere;
 - `explaining` and `factors`: which of them, or which factor, explains what the op says;
 - `formulas/`: the right gradients in named terms and parts, and which others give the wrong one;
 - `numbers` and `other_calls`: what can be said without any source;
 - `settings`: with which settings alone a gradient is wrong;
 - `recognising`: which op of ours an op computes, where no reference is given;
-- `mutation/`: the reference, changed line by line until it gives what the op gives;
+- `mutation/`: the reference, changed line by line until it gives what the op gives, or the op
+  until it is right;
 - `examination`: `diagnose`, which is all of that in turn;
 - `diagnosis`: what was found, as data and as text;
 - `registering`: ops of a reader's own, with probes and mistakes of theirs;

@@ -18,6 +18,7 @@ from attention_from_scratch.verify.doctor.mutation.derivation import (
     derive_output,
     line_of,
 )
+from attention_from_scratch.verify.doctor.mutation.matching import Clock
 from attention_from_scratch.verify.doctor.mutation.twin import twin_of
 from attention_from_scratch.verify.doctor.numbers import extent, only_at_this_rank, rounding
 from attention_from_scratch.verify.doctor.recognising import in_own_names, recognised
@@ -33,6 +34,8 @@ from attention_from_scratch.verify.doctor.visits import (
 )
 from attention_from_scratch.verify.foreign import as_op
 
+SECONDS = 1.6  # of all that is tried for one op
+LEAST_SECONDS = 0.5  # of these for the derivations, however long the calls took
 MOST_EXTENTS = 4  # gradients of which it is told how far they are off
 
 
@@ -75,7 +78,7 @@ def diagnose(op: Callable, reference=None, *inputs, **keywords) -> Diagnosis:
     """
     if not (reference is None or isinstance(reference, str) or callable(reference)):
         reference, inputs = None, (reference, *inputs)
-    op = as_op(op)
+    clock, op = Clock(SECONDS), as_op(op)
     known = recognised(op, inputs, keywords) if reference is None else None
     reference = getattr(ops, known) if known else reference
     source = getattr(ops, reference, None) if isinstance(reference, str) else reference
@@ -86,11 +89,11 @@ def diagnose(op: Callable, reference=None, *inputs, **keywords) -> Diagnosis:
     visits = visits_of(op, reference, inputs, keywords)
     with warnings.catch_warnings(action="ignore", category=SyntaxWarning):  # of changed lines
         if not all(visit.same_output for visit in visits):
-            return of_forward_pass(op, source, visits)
-        diagnosis = of_backward_pass(op, reference, source, visits, bool(inputs))
+            return of_forward_pass(op, source, visits, clock)
+        diagnosis = of_backward_pass(op, reference, source, visits, bool(inputs), clock)
     if known:
         return in_own_names(diagnosis, op, known, len(inputs))
-    if inputs and family_of(reference) is None:
+    if inputs and family_of(reference) is None and not clock.is_over:
         diagnosis.notes += note_of_one_more_axis(op, reference, inputs, keywords)
     return diagnosis
 
@@ -114,12 +117,12 @@ def note_of_one_more_axis(op, reference, inputs, keywords) -> list[str]:
     return [f"{', '.join(worse)}: wrong where the first input has one more axis in front"]
 
 
-def of_forward_pass(op, source, visits) -> Diagnosis:
+def of_forward_pass(op, source, visits, clock) -> Diagnosis:
     """Say how the output differs, and whether the backward pass goes with it."""
     name = getattr(op, "__name__", type(op).__name__)
     differing = [visit for visit in visits if not visit.same_output]
     diagnosis = Diagnosis(name, forward_differs=True, probes=len(visits))
-    diagnosis.derived = derive_output(source, visits)
+    diagnosis.derived = derive_output(source, op, visits, rest_of(clock))
     if len(differing) < len(visits):
         diagnosis.notes.append(f"it differs at {len(differing)} of {len(visits)} probes")
     diagnosis.notes += note_of_own_derivative(op, differing[0].probe)
@@ -138,7 +141,7 @@ def note_of_own_derivative(op, probe) -> list[str]:
     return ["its backward pass is the derivative of its own forward pass"]
 
 
-def of_backward_pass(op, reference, source, visits, at_callers) -> Diagnosis:
+def of_backward_pass(op, reference, source, visits, at_callers, clock) -> Diagnosis:
     """Say which gradients are wrong, and what would give them."""
     name = getattr(op, "__name__", type(op).__name__)
     odd = {n: words for visit in visits for n, words in visit.unsteady.items()}
@@ -152,7 +155,7 @@ def of_backward_pass(op, reference, source, visits, at_callers) -> Diagnosis:
     for explaining in (
         lambda names: said_by(rounding, visits, names),
         lambda names: formula_of(family_of(reference), visits, names),
-        lambda names: derive(reference, source, op, visits, names),
+        lambda names: derive(reference, source, op, visits, names, rest_of(clock)),
         lambda names: slope_of_own(family_of(reference), visits, names),
         lambda names: said_by(only_at_this_rank, visits, names),
     ):
@@ -175,6 +178,11 @@ def details_of(findings, family, source, visits) -> list[Derived]:
     names = dict.fromkeys(name for finding in vague for name in finding.arguments)
     found = formula_of(family, visits, names, factors=False)
     return found or lines_of(findings, source, visits)
+
+
+def rest_of(clock: Clock) -> Clock:
+    """The time that is left for derivations."""
+    return Clock(max(clock.left, LEAST_SECONDS))
 
 
 def lines_of(findings, source, visits) -> list[Derived]:

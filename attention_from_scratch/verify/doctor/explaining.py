@@ -1,8 +1,16 @@
 """Which known mistakes explain wrong gradients: those whose numbers the op gives at every visit."""
 
+from dataclasses import replace
+
 from attention_from_scratch.verify.doctor.diagnosis import Finding
-from attention_from_scratch.verify.doctor.factors import constant_factor
+from attention_from_scratch.verify.doctor.factors import SCALE, constant_factor, ratio_at
 from attention_from_scratch.verify.doctor.mistakes import MISTAKES, generic_mistakes
+from attention_from_scratch.verify.doctor.visits import wrong_at
+
+SIMPLE = ("2", "0.5", "3", "0.333333", "4", "0.25")  # factors that may come with a mistake
+
+# Exchanges: what is said of the one gradient has to hold of the other.
+OF_TWO = ("query_key_swapped", "key_value_swapped", "weight_bias_swapped")
 
 
 def explain(reference, visits, wrong) -> tuple[list[Finding], tuple[str, ...]]:
@@ -11,7 +19,7 @@ def explain(reference, visits, wrong) -> tuple[list[Finding], tuple[str, ...]]:
     First what explains all gradients together. If there is no such thing there may be more than one
     mistake: then each argument by itself.
     """
-    forms = [forms_of(reference, visit.probe) for visit in visits]
+    forms = [forms_of(reference, visit.probe) if wrong_at([visit]) else {} for visit in visits]
     together = explanations(visits, forms, wrong, names=None)
     if together:
         return [Finding(name, tuple(wrong), factor, reference) for name, factor in together], ()
@@ -35,11 +43,48 @@ def explanations(visits, forms, wrong, names) -> list[tuple[str, str | None]]:
     """
     mistakes = agreeing(visits, forms, names)
     factor = constant_factor(visits, wrong)
-    if not mistakes and factor is None:
+    is_odd = factor is not None and ("square root" in factor or SCALE in factor)
+    if not mistakes and (factor is None or is_odd):
         mistakes = agreeing(visits, [negated(of_visit) for of_visit in forms], names)
         mistakes = list(dict.fromkeys(["wrong_sign", *mistakes])) if mistakes else []
+    if not mistakes and factor is None:
+        return times_a_factor(visits, forms, wrong)
     found = [(mistake, None) for mistake in mistakes]
-    return found if factor is None else [*found, ("constant_factor", factor)]
+    return found if factor is None or (found and is_odd) else [*found, ("constant_factor", factor)]
+
+
+def times_a_factor(visits, forms, names) -> list[tuple[str, str | None]]:
+    """A mistake and a factor that together explain all these gradients, where there are such."""
+    telling = [
+        (visit, of_visit)
+        for visit, of_visit in zip(visits, forms, strict=True)
+        if wrong_at([visit]) and any(name in visit.probe.right for name in names)
+    ]
+    known = dict.fromkeys(mistake for _, of_visit in telling for mistake in of_visit)
+    for mistake in known if len(telling) > 1 else ():
+        as_right = [instead_of_right(v, f.get(mistake, ()), names) for v, f in telling]
+        shown = any(
+            new is not None and new is not v for new, (v, _) in zip(as_right, telling, strict=True)
+        )
+        factor = constant_factor(as_right, names) if shown and None not in as_right else None
+        if factor is not None and (" the " in factor or factor in SIMPLE):
+            return [(mistake, None), ("constant_factor", factor)]
+    return []
+
+
+def instead_of_right(visit, forms, names):
+    """The visit with a form of a mistake for the right thing, if that is off by a factor alone.
+
+    A call may hide the mistake: then the right thing itself is off by the factor.
+    """
+    here = [name for name in names if name in visit.probe.right]
+    for gradients in forms:
+        changed = replace(visit, probe=replace(visit.probe, right=visit.probe.right | gradients))
+        if any(name in gradients for name in names):
+            ratio = ratio_at(changed, here)
+            if ratio is not None and abs(ratio) > 0:
+                return changed
+    return None if ratio_at(visit, here) is None else visit
 
 
 def negated(forms) -> dict[str, list[dict]]:
@@ -76,6 +121,9 @@ def agreeing(visits, forms, names) -> list[str]:
         consistent = {
             mistake: None
             for mistake in consistent
-            if any(visit.matches(gradients, here) for gradients in of_visit.get(mistake, []))
+            if any(
+                visit.matches(gradients, here | gradients.keys() if mistake in OF_TWO else here)
+                for gradients in of_visit.get(mistake, [])
+            )
         }
     return list(consistent)

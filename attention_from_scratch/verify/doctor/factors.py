@@ -2,6 +2,8 @@
 
 import numpy as np
 
+SCALE = "the scale of the scores"
+
 
 def constant_factor(visits, names) -> str | None:
     """The factor by which all these gradients differ from the right ones, if there is one.
@@ -45,7 +47,22 @@ def sizes_of(probe) -> dict[str, float]:
         sizes["the number of positions"] = max(first.size // max(first.shape[-1], 1), 1)
     if "n_heads" in probe.keywords:
         sizes["the number of heads"] = probe.keywords["n_heads"]
-    return sizes
+    sizes |= scale_of(probe)
+    roots = {f"the square root of {n}": s**0.5 for n, s in sizes.items() if n != SCALE}
+    return sizes | roots
+
+
+def scale_of(probe) -> dict[str, float]:
+    """The scale of an attention, where there are gradients of queries and of keys of one width."""
+    arrays = [x for x in probe.inputs if isinstance(x, np.ndarray)]
+    told = {name.split(".")[0] for name in probe.right}
+    if not told & {"d_query", "d_q", "d_Q"} or len(arrays) < 2:
+        return {}
+    width, other = (x.shape[-1] for x in arrays[:2])
+    given = probe.keywords.get("scale")
+    width /= probe.keywords.get("n_heads", 1)
+    scale = width**-0.5 if given is None else given
+    return {SCALE: scale} if arrays[0].shape[-1] == other else {}
 
 
 def ratio_at(visit, names) -> float | None:

@@ -1,5 +1,6 @@
 """What can be said of a wrong gradient from numbers alone, where there is nothing to read."""
 
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -35,6 +36,7 @@ def readings(right: dict) -> Iterator[OfTheRight]:
         for axis in range(gradient.ndim):
             words = f"is the right gradient the other way round along axis {axis}"
             yield OfTheRight(words, of_one(name, reversing(axis)))
+        yield from in_blocks(name, gradient)
         for other in right:
             if other != name:
                 yield OfTheRight(
@@ -42,14 +44,55 @@ def readings(right: dict) -> Iterator[OfTheRight]:
                 )
 
 
+def in_blocks(name, gradient) -> Iterator[OfTheRight]:
+    """A gradient whose blocks of columns are exchanged, or of which but one has not become 0."""
+    for n_blocks in (2, 3, 4):
+        if (
+            not gradient.ndim
+            or gradient.shape[-1] % n_blocks
+            or gradient.shape[-1] == n_blocks == 2
+        ):
+            continue
+        for order in itertools.permutations(range(n_blocks)):
+            if order != tuple(range(n_blocks)):
+                said = ", ".join(str(i + 1) for i in order)
+                words = (
+                    f"is the right gradient, its {n_blocks} blocks of columns in the order {said}"
+                )
+                yield OfTheRight(words, of_one(name, reordering(order)))
+        for block in range(n_blocks):
+            where = f"block {block + 1} of the {n_blocks} blocks of columns"
+            words = f"is the right gradient, but {where} is 0"
+            yield OfTheRight(words, of_one(name, without_block(n_blocks, block)))
+            words = f"is the right gradient in {where}, and else 0"
+            yield OfTheRight(words, of_one(name, of_block(n_blocks, block)))
+
+
+def reordering(order) -> Callable:
+    """A function that puts blocks of columns into another order."""
+    return lambda g: np.concatenate([np.split(g, len(order), axis=-1)[i] for i in order], axis=-1)
+
+
+def of_block(n_blocks, block) -> Callable:
+    """A function that keeps one block of columns."""
+    return lambda g: g * (np.arange(g.shape[-1]) // (g.shape[-1] // n_blocks) == block)
+
+
+def without_block(n_blocks, block) -> Callable:
+    """A function that sets one block of columns to 0."""
+    return lambda g: g - of_block(n_blocks, block)(g)
+
+
 def of_one(name, function) -> Callable:
-    """The right gradients with a function applied to one of them."""
-    return lambda probe: probe.right | {name: function(probe.right[name])}
+    """The right gradients with a function applied to one of them, where there is that one."""
+    return lambda probe: probe.right | {n: function(g) for n, g in probe.right.items() if n == name}
 
 
 def of_another(name, other) -> Callable:
-    """The right gradients with one in the place of another."""
-    return lambda probe: probe.right | {name: probe.right[other]}
+    """The right gradients with one in the place of another, where there are both."""
+    return lambda probe: (
+        probe.right | ({name: probe.right[other]} if {name, other} <= probe.right.keys() else {})
+    )
 
 
 def transpose_of(gradient):

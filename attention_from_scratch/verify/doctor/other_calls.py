@@ -4,6 +4,7 @@ What needs no source: the reference is run as it is, on something else than it s
 """
 
 import inspect
+import itertools
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -11,6 +12,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from attention_from_scratch import ops
+from attention_from_scratch.tree import tree_leaves, tree_map
+from attention_from_scratch.verify.contract import is_differentiable
 from attention_from_scratch.verify.doctor.visits import gradients_at
 
 OUTPUT = "output"  # the name of the output, where outputs are asked for and not gradients
@@ -150,6 +153,8 @@ def of_other_inputs(reference, probe, names) -> Iterator[OtherOutput]:
     if np.ndim(probe.output) > 1:
         of_output = lambda probe: probe.output.swapaxes(-1, -2)
         yield OtherOutput(of_output, "is the right output transposed")
+    yield from of_other_pairs(reference, probe)
+    yield from of_other_leaves(reference, probe, names)
     for name, value in other_settings(reference, probe.keywords):
         of_output = on_setting(reference, name, value)
         yield OtherOutput(of_output, f"is the right output for `{name}={value!r}`")
@@ -158,6 +163,75 @@ def of_other_inputs(reference, probe, names) -> Iterator[OtherOutput]:
             if isinstance(value, np.ndarray) and value.dtype.kind == "f":
                 words = f"is the right output for `{name}({names[index]})`, not `{names[index]}`"
                 yield OtherOutput(on_inputs(reference, index, function), words)
+
+
+def of_other_pairs(reference, probe) -> Iterator[OtherOutput]:
+    """The output where columns that belong together are neighbours, not halves, and back."""
+    width = np.shape(probe.output)[-1] if np.ndim(probe.output) else 1
+    neighbours, halves = "neighbours (columns 2i and 2i + 1)", "halves (columns i and i + D/2)"
+    pairs = ((False, f"{neighbours}, not {halves}"), (True, f"{halves}, not {neighbours}"))
+    for inverse, words in pairs:
+        if width % 2 == 0 and width > 2:
+            of_output = on_columns(reference, inverse)
+            yield OtherOutput(of_output, f"is the right output if pairs are {words}")
+
+
+def on_columns(reference, inverse) -> Callable:
+    """The output of the reference with neighbouring columns put into halves before, and back."""
+
+    def output(probe):
+        width = probe.output.shape[-1]
+        order = np.arange(width).reshape(-1, 2).T.ravel()
+        order = np.argsort(order) if inverse else order
+        inputs = [x[..., order] if np.shape(x)[-1:] == (width,) else x for x in probe.inputs]
+        return reference(*inputs, **probe.keywords)[0][..., np.argsort(order)]
+
+    return output
+
+
+def of_other_leaves(reference, probe, names) -> Iterator[OtherOutput]:
+    """The output where an input, or a leaf of a tree of parameters, is left out or is another."""
+    leaves = list(leaves_of(probe.inputs, names))
+    for name, _ in leaves:
+        for value, words in ((0.0, "were 0"), (1.0, "were 1")):
+            of_output = on_leaves(reference, names, {name: lambda leaf, v=value: v + 0 * leaf})
+            yield OtherOutput(of_output, f"is the right output if `{name}` {words}")
+    for (name, leaf), (other, that) in itertools.permutations(leaves, 2):
+        if leaf.shape == that.shape:
+            words = f"is the right output with `{other}` in the place of `{name}`"
+            yield OtherOutput(on_leaves(reference, names, {name: other}), words)
+    for (name, leaf), (other, that) in itertools.combinations(leaves, 2):
+        if leaf.shape == that.shape:
+            words = f"is the right output with `{name}` and `{other}` exchanged"
+            yield OtherOutput(on_leaves(reference, names, {name: other, other: name}), words)
+
+
+def leaves_of(inputs, names) -> Iterator[tuple[str, np.ndarray]]:
+    """The float leaves of inputs, each with its name."""
+    for name, value in zip(names, inputs, strict=True):
+        for path, leaf in tree_leaves(value) if is_differentiable(value) else ():
+            yield f"{name}.{path}" if path else name, np.asarray(leaf)
+
+
+def on_leaves(reference, names, changes: dict) -> Callable:
+    """The output of the reference with leaves exchanged for others, or put through functions."""
+
+    def output(probe):
+        leaves = dict(leaves_of(probe.inputs, names))
+        new = {
+            name: leaves[change] if isinstance(change, str) else change(leaves[name])
+            for name, change in changes.items()
+        }
+        inputs = []
+        for name, value in zip(names, probe.inputs, strict=True):
+            if not is_differentiable(value):
+                inputs.append(value)
+                continue
+            paths = iter([f"{name}.{path}" if path else name for path, _ in tree_leaves(value)])
+            inputs.append(tree_map(lambda leaf, paths=paths: new.get(next(paths), leaf), value))
+        return reference(*inputs, **probe.keywords)[0]
+
+    return output
 
 
 def other_settings(reference, keywords) -> Iterator[tuple[str, object]]:

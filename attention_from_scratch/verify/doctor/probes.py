@@ -79,6 +79,7 @@ def attention(rng, with_value=True):
     calls = [
         (inputs(), {}),
         (inputs(batch=(), queries=4, keys=7, width=3), {}),
+        (inputs(), {"scale": 0.3}),
         (inputs(queries=5, keys=5, width=7, value_width=7), {"mask": ops.causal_mask(5)}),
         (inputs(batch=(2, 3), queries=4, keys=4, width=6, value_width=6), {}),
         (inputs(queries=5, keys=5, width=5, value_width=5), {"mask": ops.local_mask(5, 2)}),
@@ -110,6 +111,7 @@ def multi_head_attention(rng, weights_only=False):
         keywords = {"n_heads": n_heads} | ({} if mask is None else {"mask": mask})
         calls.append((inputs, keywords))
         if not weights_only:
+            calls.append((inputs, keywords | {"scale": 0.3}))
             keep = rng.random((2, n_heads, queries, keys)) >= 1 / n_heads
             calls.append((inputs, keywords | {"dropout_p": 1 / n_heads, "keep": keep}))
     return calls
@@ -172,10 +174,11 @@ def gelu(rng):
 def recurrent(rng, n_gates, n_states):
     """Recurrent layers that return sequences or last states, with an initial state and padding.
 
-    The first call is of two steps only: what is tried very often is tried there.
+    The first calls are of one step and of two: what is tried very often is tried there, and one
+    step shows which part of a cell is wrong.
     """
     calls = []
-    for batch, length, width, size in ((2, 2, 3, 2), (2, 5, 3, 4), (3, 4, 5, 2)):
+    for batch, length, width, size in ((2, 1, 3, 2), (2, 2, 3, 2), (2, 5, 3, 4), (3, 4, 5, 2)):
         params = {
             name: {
                 "weight": rng.standard_normal((n, n_gates * size)),
@@ -191,7 +194,7 @@ def recurrent(rng, n_gates, n_states):
             ((params, x), {}),
             ((params, x, initial), {"last": True}),
             ((params, x, initial), {"mask": mask}),
-        ][: 1 if length == 2 else None]
+        ][: 1 if length < 3 else None]
     return calls
 
 

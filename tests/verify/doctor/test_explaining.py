@@ -47,3 +47,19 @@ def test_a_wrong_sign_and_another_mistake_in_one_gradient_are_both_told():
     found = diagnose(op, ops.scaled_dot_product_attention)
     assert found.mistakes == {"wrong_sign", "scale_missing"}
     assert {finding.arguments for finding in found.findings} == {("d_query", "d_key")}
+
+
+def test_a_mistake_that_comes_with_the_scale_is_told_with_it():
+    def op(query, key, value, *, mask=None, scale=None):
+        output, back = ops.scaled_dot_product_attention(query, key, value, mask=mask, scale=scale)
+        weights, _ = ops.attention_weights(query, key, mask=mask, scale=scale)
+
+        def backward(d):
+            d_scores = weights * (1 - weights) * (d @ value.swapaxes(-1, -2))
+            return d_scores @ key, d_scores.swapaxes(-1, -2) @ query, back(d)[2]
+
+        return output, backward
+
+    text = str(diagnose(op, ops.scaled_dot_product_attention))
+    assert "softmax_elementwise (d_query, d_key)" in text
+    assert "divided by the scale of the scores" in text

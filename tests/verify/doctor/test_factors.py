@@ -4,6 +4,8 @@ import numpy as np
 
 from attention_from_scratch import ops
 from attention_from_scratch.verify import diagnose
+from attention_from_scratch.verify.doctor.factors import SCALE, scale_of
+from attention_from_scratch.verify.doctor.mistakes import Probe
 
 
 def normal(*shape, dtype=np.float64):
@@ -68,3 +70,11 @@ def test_in_float32_a_factor_is_told():
 
     (finding,) = diagnose(doubled, ops.softmax, normal(3, 4, dtype=np.float32)).findings
     assert finding.factor == "2"
+
+
+def test_only_an_attention_has_a_scale():
+    x = np.ones((2, 4))
+    gradients = {"d_query": x, "d_key": x}
+    assert scale_of(Probe((x, x), {}, x, x, gradients)) == {SCALE: 0.5}
+    assert scale_of(Probe((x, x), {"scale": 0.3}, x, x, gradients)) == {SCALE: 0.3}
+    assert scale_of(Probe((x, x), {}, x, x, {"d_logits": x})) == {}

@@ -12,6 +12,7 @@ from attention_from_scratch.verify.doctor.mistakes import EXPLANATIONS, MISTAKES
 from benchmarks import doctor, mutants
 from benchmarks.mutants import catalogue, correct_ops, unknown_mutants
 from tests.docs.markdown import ROOT, cells
+from tests.verify.doctor.unread import unread
 
 MUTANTS = catalogue()
 
@@ -62,6 +63,9 @@ def test_a_right_op_is_not_accused(right):
 def test_what_it_does_not_know_it_does_not_name(mutant):
     diagnosis = examined(mutant)
     assert diagnosis.wrong
+    assert not diagnosis.findings
+    unread_op = unread(mutant.op)
+    diagnosis = diagnose(unread_op, mutant.reference, *mutant.inputs, **mutant.keywords)
     assert not diagnosis.findings
     assert "no known mistake matches" in str(diagnosis)
 

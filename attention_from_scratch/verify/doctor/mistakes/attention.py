@@ -90,6 +90,14 @@ def scale_mistakes(right: dict, scale: float) -> Iterator:
     yield "scale_missing", {"d_query": d_query / root, "d_key": d_key / root}
 
 
+def scale_ignored(parts: Attention, d) -> Iterator:
+    """The scale that was given is not used, but the one that there would be without it."""
+    share = 1 / math.sqrt(parts.query.shape[-1]) / parts.scale
+    right = parts.backward(d)
+    for names in (("d_query", "d_key"), ("d_query",), ("d_key",)):
+        yield "scale_ignored", {name: share * right[name] for name in names}
+
+
 def weight_mistakes(parts: Attention, d: np.ndarray) -> Iterator:
     """Wrong ways back through the softmax, and a mask that is forgotten there or at the values."""
     unmasked = None if parts.mask is None else parts.weights(None)
@@ -103,6 +111,28 @@ def weight_mistakes(parts: Attention, d: np.ndarray) -> Iterator:
         yield mistake, gradients
         if mistake == "mask_ignored" and leaked:
             yield mistake, gradients | leaked
+    if unmasked is not None:
+        yield from recomputed_without_mask(parts, d, unmasked)
+
+
+def recomputed_without_mask(parts: Attention, d: np.ndarray, unmasked) -> Iterator:
+    """Weights made anew on the way back, without the mask but with the sums saved under it.
+
+    Their rows then add up to more than 1, and what is subtracted from each row may be the saved
+    mean or one made anew; the values may be met by the weights made anew or by the saved ones.
+    """
+    weights = parts.weights(parts.mask)
+    seen = (unmasked * (weights != 0)).sum(axis=-1, keepdims=True)
+    leaking = np.divide(unmasked, seen, out=np.zeros_like(unmasked), where=seen != 0)
+    d_value = {"d_value": transpose(leaking * parts.factor) @ d} if parts.value is not None else {}
+    for of_mean in (weights, leaking):
+        back = lambda _, d_weights, p=of_mean: (
+            leaking * (d_weights - (p * d_weights).sum(axis=-1, keepdims=True))
+        )
+        gradients = parts.backward(d, back_softmax=back)
+        yield "mask_ignored", gradients
+        yield "mask_ignored", gradients | d_value
+    yield "mask_ignored", d_value
 
 
 def value_mistakes(parts: Attention, d, weights) -> Iterator:
@@ -121,6 +151,7 @@ def value_mistakes(parts: Attention, d, weights) -> Iterator:
         yield "transpose_missing", parts.backward(d, d_weights=d @ parts.value)
     if parts.keep is None:
         return
+    yield from weights_confused(parts, d, weights)
     for mistake, factor in dropout_factors(parts.keep, parts.p):
         gradients = parts.backward(d, factor=factor)
         yield mistake, gradients
@@ -128,10 +159,31 @@ def value_mistakes(parts: Attention, d, weights) -> Iterator:
         yield mistake, {"d_value": transpose(weights * factor) @ d}
 
 
+def weights_confused(parts: Attention, d, weights) -> Iterator:
+    """The weights after dropout in the softmax, or those before it in the mean of a row."""
+    kept = np.broadcast_to(weights * parts.factor, weights.shape)
+    undropped = np.broadcast_to(d @ transpose(parts.value), weights.shape)
+
+    def mean(p, d_weights):
+        return (p * d_weights).sum(axis=-1, keepdims=True)
+
+    backs = (
+        lambda p, d_weights: kept * (d_weights - mean(kept, d_weights)),
+        lambda p, d_weights: kept * (d_weights - mean(p, d_weights)),
+        lambda p, d_weights: p * (d_weights - mean(kept, d_weights)),
+        lambda p, d_weights: p * (d_weights - mean(p, undropped)),
+    )
+    for back in backs:
+        yield "dropout_weights_confused", parts.backward(d, back_softmax=back)
+
+
 def attention(probe: Probe) -> Iterator:
     """The mistakes of attention_weights and of scaled_dot_product_attention."""
     parts = attention_of(*probe.inputs, keywords=probe.keywords)
-    for mistake, gradients in attention_mistakes(parts, probe.d_output):
+    mistakes = [*attention_mistakes(parts, probe.d_output)]
+    if probe.keywords.get("scale") is not None:
+        mistakes += scale_ignored(parts, probe.d_output)
+    for mistake, gradients in mistakes:
         fitting = {
             name: reduce_like(gradient, probe.right[name])
             for name, gradient in gradients.items()

@@ -18,6 +18,10 @@ EXPLANATIONS = {
     "scale_on_key_only": "d_key has the factor 1/sqrt(d), d_query lacks it (ops/attention.py)",
     "scale_of_all_heads": "the scale is 1/sqrt(D) of the whole width D: a head is d = D / H wide, "
     "and its scores carry 1/sqrt(d) (ops/attention.py)",
+    "scale_ignored": "a scale that is given is not used backward: 1/sqrt(d) stands in its place "
+    "(ops/attention.py)",
+    "heads_not_added": "of all heads one alone reaches the gradient of the input: what they send "
+    "back is added up, not overwritten (ops/attention.py)",
     "query_key_swapped": "the gradients of query and key stand in each other's place "
     "(ops/attention.py)",
     "key_value_swapped": "the gradients of key and value stand in each other's place "
@@ -69,6 +73,9 @@ EXPLANATIONS = {
     "dropped (ops/dropout.py)",
     "dropout_not_rescaled": "the gradient of what dropout kept is not divided by 1 - p "
     "(ops/dropout.py)",
+    "dropout_weights_confused": "weights before and after dropout are confused on the way back "
+    "through the softmax: p is what the softmax gave, the gradient of p what dropout let through "
+    "(ops/attention.py)",
     "relu_leaks": "the mask of relu is wrong: gradient passes where x was off, or not where it was "
     "on (ops/activations.py)",
     "gelu_forms_mixed": "the slope is that of another form of gelu: exact, tanh and the quick form "

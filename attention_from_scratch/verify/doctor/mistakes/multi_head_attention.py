@@ -7,7 +7,11 @@ import numpy as np
 
 from attention_from_scratch import ops
 from attention_from_scratch.ops.attention import merge_heads, over_heads, split_heads
-from attention_from_scratch.verify.doctor.mistakes.attention import attention_mistakes, attention_of
+from attention_from_scratch.verify.doctor.mistakes.attention import (
+    attention_mistakes,
+    attention_of,
+    scale_ignored,
+)
 from attention_from_scratch.verify.doctor.mistakes.linear import linear
 from attention_from_scratch.verify.doctor.mistakes.shared import Probe
 
@@ -41,10 +45,13 @@ def multi_head_attention(probe: Probe) -> Iterator:
 
     for mistake, gradients in attention_mistakes(parts, d_heads):
         yield mistake, through_maps(gradients)
-    if keywords.get("scale") is None:
-        right = parts.backward(d_heads)
-        narrower = {n: right[n] / math.sqrt(n_heads) for n in ("d_query", "d_key")}
-        yield "scale_of_all_heads", through_maps(narrower)
+    yield from single_heads(parts.backward(d_heads), through_maps)
+    if keywords.get("scale") is not None:
+        for mistake, gradients in scale_ignored(parts, d_heads):
+            yield mistake, through_maps(gradients)
+    right = parts.backward(d_heads)
+    narrower = {n: right[n] / math.sqrt(n_heads) for n in ("d_query", "d_key")}
+    yield "scale_of_all_heads", through_maps(narrower)
     yield from exchanged("query_key_swapped", probe.right, "query", "key")
     if value is not None:
         yield from exchanged("key_value_swapped", probe.right, "key", "value")
@@ -59,6 +66,18 @@ def multi_head_attention(probe: Probe) -> Iterator:
             wrong = split_heads(d @ output["weight"], n_heads)
             gradients = parts.backward(wrong)
             yield "transpose_missing", through_maps(gradients)
+
+
+def single_heads(right: dict, through_maps) -> Iterator:
+    """Of what the heads send back to an input only that of the last or of the first arrives."""
+    for which in (slice(-1, None), slice(0, 1)):
+        alone = {}
+        for name, gradient in right.items():
+            kept = np.zeros_like(gradient)
+            kept[..., which, :, :] = gradient[..., which, :, :]
+            alone[name] = through_maps({name: kept})[name]
+            yield "heads_not_added", {name: alone[name]}
+        yield "heads_not_added", alone
 
 
 def exchanged(mistake, right, one, other) -> Iterator:

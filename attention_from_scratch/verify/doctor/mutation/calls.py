@@ -27,6 +27,9 @@ TAKEN_FOR = {
 }
 
 
+ACTIVATIONS = ("relu", "sigmoid", "tanh", "gelu", "softmax")
+
+
 def call(place) -> Iterator:
     """A call left out, its arguments exchanged, a keyword left out, another function called."""
     node = place.node
@@ -42,11 +45,12 @@ def call(place) -> Iterator:
         yield arguments[0], f"without `{shown(function)}`", DROPPED
     if isinstance(function, ast.Attribute) and not is_numpy(function.value):
         yield function.value, f"without `.{name}`", DROPPED
+    yield from other_activation(place, name)
     for other in TAKEN_FOR.get(name, ()):
         new = ast.Attribute(function.value, other, ast.Load()) if has_value(function) else None
         if new is not None:
             yield ast.Call(new, arguments, node.keywords), f"`{other}`, not `{name}`", FACTOR
-    if name in ("sum", "mean"):
+    if name in ("sum", "mean") and has_value(function):
         yield from one_of_all(node, name)
     if name == "mean" and has_value(function) and not is_numpy(function.value):
         unbiased = "m * (a.shape[-1] / (a.shape[-1] - 1))"
@@ -66,6 +70,25 @@ def call(place) -> Iterator:
         operator = {ast.Add: "f(a) + b", ast.Sub: "f(a) - b"}.get(type(arguments[0].op))
         if operator:
             yield written(operator, **parts), f"with `{shown(parts['b'])}` outside", INDEX
+
+
+def other_activation(place, name) -> Iterator:
+    """Another activation, where the function knows one of that name."""
+    function, known = place.node.func, place.piece.function.__globals__
+    for other in ACTIVATIONS if name in ACTIVATIONS and len(place.node.args) == 1 else ():
+        if other == name:
+            continue
+        if isinstance(function, ast.Attribute) and function.value.__class__ is ast.Name:
+            module = known.get(function.value.id)
+            new = (
+                ast.Attribute(function.value, other, ast.Load()) if hasattr(module, other) else None
+            )
+        else:
+            new = ast.Name(other, ast.Load()) if other in known else None
+        if new is not None:
+            words = f"`{other}`, not `{name}`"
+            yield ast.Call(new, place.node.args, place.node.keywords), words, DROPPED
+            yield ast.Call(new, place.node.args, []), words, DROPPED
 
 
 def one_of_all(node, name) -> Iterator:

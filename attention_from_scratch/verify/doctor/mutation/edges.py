@@ -90,7 +90,7 @@ class WrongPath:
     @property
     def of_slope(self) -> bool:
         """Whether it takes another derivative on the path."""
-        return self.change in (slope_of_one, slope_inverted, slope_at_output, slope_at_input)
+        return self.change in (slope_of_one, slope_at_output, slope_at_input)
 
     def gradients(self, probe) -> dict:
         """The gradients with this change."""

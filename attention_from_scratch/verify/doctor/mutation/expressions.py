@@ -149,6 +149,8 @@ def other_names(place, names) -> Iterator:
         rank = OTHER_NAME if at_home else ODD
         yield ast.Name(other, ast.Load()), f"`{other}`, not `{now}`", rank
     if kind == "float" and isinstance(place.holder, ast.BinOp):
+        if isinstance(place.holder.op, ast.Mult):
+            yield written("(1 - a)", a=place.node), f"`1 - {now}`, not `{now}`", OTHER_NAME
         text = "(a - a.mean(axis=-1, keepdims=True))"
         yield written(text, a=place.node), f"the mean of `{now}` taken out", ODD
     if kind == "bool":
@@ -169,6 +171,9 @@ def attribute(place) -> Iterator:
 def subscript(place) -> Iterator:
     """An index that is left out, or a slice the other way round."""
     yield place.node.value, f"without `[{ast.unparse(place.node.slice)}]`", DROPPED
+    if isinstance(place.node.slice, ast.Name | ast.BinOp):
+        new = written("a[::-1][i]", a=place.node.value, i=place.node.slice)
+        yield new, "counted from the other end", INDEX
     if isinstance(place.node.slice, ast.Slice):
         lower, upper, step = place.node.slice.lower, place.node.slice.upper, place.node.slice.step
         if step is None and (lower is None) != (upper is None):

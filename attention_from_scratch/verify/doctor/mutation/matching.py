@@ -18,9 +18,14 @@ class Clock:
     start: float = field(default_factory=time.thread_time)
 
     @property
+    def left(self) -> float:
+        """How much is left of it."""
+        return self.seconds - (time.thread_time() - self.start)
+
+    @property
     def is_over(self) -> bool:
         """Whether it is used up."""
-        return time.thread_time() - self.start > self.seconds
+        return self.left < 0
 
 
 @dataclass(eq=False)
@@ -52,11 +57,16 @@ class Match:
 class Question:
     """The wrong gradients of an op at its visits, to hold a hypothesis against."""
 
-    def __init__(self, visits, wrong):
+    def __init__(self, visits, wrong, first=None):
         self.wrong = tuple(wrong)
         telling = [visit for visit in visits if self.wrong_at(visit)]
-        self.first = max(telling, key=lambda v: (self.fits(v), len(self.wrong_at(v)), -size_of(v)))
+        self.first = first or max(
+            telling, key=lambda v: (self.fits(v), len(self.wrong_at(v)), -size_of(v))
+        )
         self.visits = [self.first, *(visit for visit in visits if visit is not self.first)]
+        self.wrong_first = self.wrong_at(self.first)
+        self.row = Row(self.first, self.wrong_first)
+        self.said: list[tuple[object, dict]] = []  # every hypothesis asked, at the first visit
         self.sizes = {
             (id(visit), name): visit.scale(visit.size_of(name))
             for visit in visits
@@ -84,6 +94,10 @@ class Question:
         denied: set[str] = set()
         for visit in self.visits:
             gradients = attempted(hypothesis, visit.probe)
+            if visit is self.first and gradients is not None:
+                self.said.append((hypothesis, gradients))
+                if not self.row.may_be(gradients):
+                    return None
             if gradients is None and visit is not self.first and not self.fits(visit):
                 continue  # the op gives another shape here, where the changed line raises
             if gradients is None:
@@ -91,7 +105,7 @@ class Question:
             for name in [n for n in factors if n in visit.probe.right]:
                 if not self.agrees(visit, name, gradients.get(name), factors):
                     del factors[name]
-            if not any(name in factors for name in self.wrong_at(self.first)):
+            if not any(name in factors for name in self.wrong_first):
                 return None
             for n, right in visit.probe.right.items():
                 if n not in factors and not visit.same(
@@ -155,6 +169,44 @@ class Question:
                 if match.is_complete and match.factors.keys() == set(self.wrong):
                     done = group
         return found
+
+
+class Row:
+    """The wrong gradients at a visit in one row of numbers: most hypotheses are none of them."""
+
+    def __init__(self, visit, names):
+        self.names = [
+            n for n in names if np.shape(visit.found.get(n)) == visit.probe.right[n].shape
+        ]
+        self.names = [n for n in self.names if visit.found[n].size]
+        self.is_whole = len(self.names) == len(names) > 0
+        if not self.is_whole:
+            return
+        self.shapes = {name: np.shape(visit.found[name]) for name in self.names}
+        self.found = self.of(visit.found)
+        self.starts = np.cumsum([0, *(visit.found[n].size for n in self.names)])[:-1]
+        self.near = np.array([visit.tolerance * visit.scale(visit.size_of(n)) for n in self.names])
+        self.power = np.add.reduceat(self.found * self.found, self.starts)
+        lengths = np.array([visit.found[name].size for name in self.names])
+        self.untold = self.power < 1e6 * lengths * self.near**2  # as small as a rounding error
+        self.least = 1 - max(1e-6, 100 * visit.tolerance)
+
+    def of(self, gradients) -> np.ndarray:
+        """Gradients by name, as one row of numbers."""
+        return np.concatenate([np.ravel(gradients[name]) for name in self.names])
+
+    def may_be(self, gradients) -> bool:
+        """Whether any of the gradients may be a multiple of what was found."""
+        if not self.is_whole or self.untold.any():
+            return True
+        if any(np.shape(gradients.get(name)) != shape for name, shape in self.shapes.items()):
+            return True
+        said = self.of(gradients)
+        if said.dtype.kind != "f":
+            return True
+        product = np.add.reduceat(said * self.found, self.starts)
+        power = np.add.reduceat(said * said, self.starts)
+        return bool((product * product >= self.least * power * self.power).any())
 
 
 def size_of(visit) -> int:

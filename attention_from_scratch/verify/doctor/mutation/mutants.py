@@ -2,21 +2,20 @@
 
 import ast
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from types import CodeType
 
 import numpy as np
 
-from attention_from_scratch.verify.contract import differentiable_only
+from attention_from_scratch.verify.doctor.mutation.choices import CHOICE, Choices
 from attention_from_scratch.verify.doctor.mutation.names import Run
 from attention_from_scratch.verify.doctor.mutation.operators import edits_of
 from attention_from_scratch.verify.doctor.mutation.places import Edit, places_of
 from attention_from_scratch.verify.doctor.mutation.source import Piece
 from attention_from_scratch.verify.doctor.mutation.templates import RARE
 from attention_from_scratch.verify.doctor.mutation.twin import Twin
-from attention_from_scratch.verify.doctor.visits import by_name
 
 # Where a change is felt: in the backward pass alone, the forward pass staying as it is to the last
 # bit; or in all that comes after it, as where a value is computed anew on the way back.
@@ -31,12 +30,14 @@ class Mutant:
     edits: tuple[Edit, ...]
     changed: tuple[tuple[Piece, CodeType, bool], ...]  # True: the forward pass is changed
     felt: str
+    choice: int = 0  # where a code has many changes: which of them
 
     @contextmanager
     def put_in(self) -> Iterator[Twin]:
         """The twin with its lines changed, for as long as the context lasts."""
         with ExitStack() as stack:
             for piece, code, forward in self.changed:
+                self.twin.spaces[id(piece.function.__globals__)][CHOICE] = self.choice
                 function = self.twin.build(piece, code)
                 if forward and self.felt == BACKWARD:
                     function = self.twin.felt_backwards(piece, function)
@@ -47,8 +48,7 @@ class Mutant:
         """The gradients at a probe, by name."""
         with self.put_in() as twin:
             _, gradients = twin.run(probe)
-        gradients = differentiable_only(gradients, probe.inputs)
-        return by_name(gradients, self.twin.reference, probe.inputs)
+        return twin.named(gradients, probe)
 
     def output(self, probe) -> np.ndarray:
         """The output at a probe."""
@@ -57,9 +57,9 @@ class Mutant:
         return output
 
     @property
-    def group(self) -> tuple[int, str]:
+    def group(self) -> tuple:
         """The mutants that are tried together."""
-        return self.edits[0].rank, self.felt
+        return self.edits[0].in_forward_pass, self.edits[0].rank, self.felt
 
     @cached_property
     def rank(self) -> tuple:
@@ -69,6 +69,7 @@ class Mutant:
             len(self.edits),
             self.felt == THROUGHOUT,
             max(edit.rank for edit in self.edits),
+            any(edit.in_forward_pass for edit in self.edits),
             min(order.index(edit.place.piece.function) for edit in self.edits),
             sum(abs(len(before) - len(after)) for before, after in map(Edit.lines, self.edits)),
         )
@@ -105,37 +106,54 @@ def overlap(first, second) -> bool:
     return False
 
 
-def mutants_of(twin: Twin, run: Run) -> Iterator[Mutant]:
+def mutants_of(twin: Twin, run: Run, usual: bool | None = None) -> Iterator[Mutant]:
     """Every mutant with one change in a line that is run: the usual ones first, the rare last.
 
-    Those of one rank come together, and among them those that are near the reference.
+    Those of one rank come together, and among them those that are near the reference. `usual` is
+    True for the usual ones alone and False for the others.
     """
+    edits = run.noted(lambda: edits_of_twin(twin, run))
+    often, rarely = ([e for e in edits if (e.rank == RARE) is rare] for rare in (False, True))
+    choices = choices_of(often)
+    if usual is not False:
+        for edit in often:
+            yield from mutant_of(twin, edit, BACKWARD, choices)
+    if usual:
+        return
+    for edit in often:
+        if edit.in_forward_pass:
+            yield from mutant_of(twin, edit, THROUGHOUT, choices)
+    choices = choices_of(rarely)
+    for edit in rarely:
+        yield from mutant_of(twin, edit, BACKWARD, choices)
+
+
+def edits_of_twin(twin: Twin, run: Run) -> list[Edit]:
+    """Every change of a line that is run: those of the way back first, of these the usual ones."""
     pieces = [piece for piece in twin.pieces.values() if piece.may_be_changed]
     edits = [edit for piece in pieces for edit in edits_in(piece, run)]
-    edits.sort(key=lambda edit: edit.rank)
+    return sorted(edits, key=lambda edit: (edit.in_forward_pass, edit.rank))
+
+
+def choices_of(edits) -> Choices:
+    """The codes of these edits, those of one place together."""
+    choices = Choices()
     for edit in edits:
-        if edit.rank < RARE:
-            yield from mutant_of(twin, edit, BACKWARD)
-    for edit in edits:
-        if edit.in_forward_pass:
-            yield from mutant_of(twin, edit, THROUGHOUT)
-    for edit in edits:
-        if edit.rank == RARE:
-            yield from mutant_of(twin, edit, BACKWARD)
+        choices.add(edit)
+    return choices
 
 
 def edits_in(piece: Piece, run: Run) -> Iterator[Edit]:
-    """Every change of a line that is run."""
+    """Every change of a line that is run, of those that the operators can read."""
     for place in list(filter(run.reaches, places_of(piece))):
-        yield from edits_of(place, run.names_like)
+        with suppress(AttributeError, IndexError, KeyError, TypeError, ValueError):
+            yield from edits_of(place, run.names_like)
 
 
-def mutant_of(twin: Twin, edit: Edit, felt: str) -> Iterator[Mutant]:
+def mutant_of(twin: Twin, edit: Edit, felt: str, choices: Choices) -> Iterator[Mutant]:
     """The mutant of a change, if what comes of it can be compiled."""
-    piece = edit.place.piece
-    with edit.applied():
-        try:
-            code = piece.compiled()
-        except (SyntaxError, ValueError, TypeError):
-            return
-    yield Mutant(twin, (edit,), ((piece, code, edit.in_forward_pass),), felt)
+    found = choices.code_of(edit)
+    if found is not None:
+        code, choice = found
+        changed = ((edit.place.piece, code, edit.in_forward_pass),)
+        yield Mutant(twin, (edit,), changed, felt, choice)

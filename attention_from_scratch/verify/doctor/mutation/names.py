@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from types import FunctionType
 
 import numpy as np
 
@@ -23,6 +24,13 @@ class Run:
 
     lines: set[tuple[str, int]] = field(default_factory=set)
     held: dict[tuple[str, int], dict] = field(default_factory=dict)
+    edits: list | None = None  # the changes of these lines, once they are made
+
+    def noted(self, make: Callable) -> list:
+        """The changes of these lines, made when they are first asked for."""
+        if self.edits is None:
+            self.edits = make()
+        return self.edits
 
     def reaches(self, place: Place) -> bool:
         """Whether the statement of a place was run."""
@@ -31,9 +39,10 @@ class Run:
     def names_like(self, place: Place) -> tuple[dict[str, bool], str]:
         """The other names that hold values like that of a name, and what kind of value it is.
 
-        They are alike if they are both floats, integers or booleans, of one shape. Of each it is
-        told whether it is at home in the same function: saved by the forward pass like the name
-        itself, or computed on the way back like it.
+        They are alike if they are both floats, integers or booleans, of one shape, or both
+        functions made by a call, as a backward pass is. Of each it is told whether it is at home in
+        the same function: saved by the forward pass like the name itself, or computed on the way
+        back like it.
         """
         visible, home = {}, {}
         for depth, function in enumerate(place.inside):
@@ -77,7 +86,9 @@ KINDS = {"f": "float", "i": "int", "u": "int", "b": "bool"}
 
 
 def kind_of(value) -> tuple[str, tuple] | None:
-    """The kind of numbers that a value is, and its shape; None if it is none."""
+    """The kind of numbers that a value is, and its shape; or that it is made by a call; or None."""
+    if isinstance(value, FunctionType) and "<locals>" in value.__qualname__:
+        return "function", ()
     if isinstance(value, np.ndarray | np.generic | int | float):
         array = np.asarray(value)
         return (KINDS[array.dtype.kind], array.shape) if array.dtype.kind in KINDS else None

@@ -8,6 +8,13 @@ import ast
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
+from attention_from_scratch.verify.doctor.mutation.backward_calls import (
+    another_part,
+    before_its_call,
+    led_back_apart,
+    other_functions,
+    saved_backward,
+)
 from attention_from_scratch.verify.doctor.mutation.calls import call, keyword
 from attention_from_scratch.verify.doctor.mutation.expressions import (
     arithmetic,
@@ -21,11 +28,17 @@ from attention_from_scratch.verify.doctor.mutation.expressions import (
     subscript,
     unary,
 )
+from attention_from_scratch.verify.doctor.mutation.orders import (
+    axes_in_other_order,
+    repeated_as_a_whole,
+)
 from attention_from_scratch.verify.doctor.mutation.places import Edit, Place
 from attention_from_scratch.verify.doctor.mutation.statements import (
     added,
     assignment,
     branch,
+    everywhere,
+    exchanged_names,
     is_first,
     lone_call,
     loop,
@@ -49,7 +62,7 @@ def edits_of(place: Place, names: Callable) -> Iterator[Edit]:
     if isinstance(place.node, ast.stmt) and is_first(place):
         yield from parameters(place)
     for operator in OPERATORS.get(type(place.node), ()):
-        arguments = (place, names) if operator in (other_names, renamed) else (place,)
+        arguments = (place, names) if operator in OF_NAMES else (place,)
         for new, words, rank in operator(*arguments):
             yield Edit(place, new, words, rank)
     if is_value(place):
@@ -63,7 +76,7 @@ WHOLE = (
     ("-a", "with the other sign", SIGN),
     ("2 * a", "twice", FACTOR),
     ("a / 2", "half of it", FACTOR),
-    ("0 * a", "0", DROPPED),
+    ("0 * a", "0 in its place", DROPPED),
 )
 
 
@@ -74,9 +87,8 @@ SLOPES_OF = ("v", "(v * (1 - v))", "(1 - v * v)")
 def with_a_slope(place, names) -> Iterator[Edit]:
     """A slope that is multiplied by once too often, or divided by."""
     inside = {node.id for node in ast.walk(place.node) if isinstance(node, ast.Name)}
-    values = dict.fromkeys(
-        other for now in sorted(inside) for other in names(replace(place, node=ast.Name(now)))[0]
-    )
+    alike = [names(replace(place, node=ast.Name(now))) for now in sorted(inside)]
+    values = dict.fromkeys(other for others, kind in alike if kind == "float" for other in others)
     for value in values:
         for slope in SLOPES_OF:
             for sign, words in (("*", "multiplied by"), ("/", "divided by")):
@@ -105,19 +117,32 @@ OPERATORS: dict[type, tuple[Callable, ...]] = {
     ast.UnaryOp: (unary,),
     ast.Compare: (comparison,),
     ast.Constant: (constant,),
-    ast.Call: (call,),
+    ast.Call: (call, saved_backward, axes_in_other_order),
     ast.keyword: (keyword,),
-    ast.Name: (other_names,),
+    ast.Name: (other_names, other_functions, before_its_call),
     ast.Attribute: (attribute,),
-    ast.Subscript: (subscript,),
+    ast.Subscript: (subscript, another_part),
     ast.IfExp: (choice,),
     ast.Tuple: (exchanged_elements,),
     ast.List: (exchanged_elements,),
     ast.Dict: (exchanged_values,),
-    ast.Assign: (assignment,),
+    ast.Assign: (assignment, led_back_apart, exchanged_names, repeated_as_a_whole),
+    ast.Return: (exchanged_names, repeated_as_a_whole),
     ast.AugAssign: (added,),
     ast.Expr: (lone_call,),
     ast.If: (branch,),
     ast.For: (loop,),
-    ast.FunctionDef: (renamed,),
+    ast.FunctionDef: (renamed, everywhere),
 }
+
+# Those that are told which names hold values like that of a name.
+OF_NAMES = (
+    other_names,
+    renamed,
+    everywhere,
+    saved_backward,
+    other_functions,
+    before_its_call,
+    led_back_apart,
+    exchanged_names,
+)

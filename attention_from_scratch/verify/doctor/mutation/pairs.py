@@ -45,14 +45,20 @@ class SideBySide:
 
 
 class Pairs:
-    """What single hypotheses said at the first visit, to be put together two by two."""
+    """What single hypotheses said at the first visit, to be put together two by two.
 
-    def __init__(self, question: Question, hypotheses, clock: Clock):
+    `said` are those that have been asked there already, with their answers.
+    """
+
+    def __init__(self, question: Question, hypotheses, clock: Clock, said=()):
         self.question, self.clock = question, clock
-        self.said: list[tuple[object, dict]] = []
+        self.said: list[tuple[object, dict]] = list(said)
+        known = {id(hypothesis) for hypothesis, _ in said}
         for hypothesis in hypotheses:
             if clock.is_over:
                 break
+            if id(hypothesis) in known:
+                continue
             gradients = attempted(hypothesis, question.first.probe)
             if gradients is not None:
                 self.said.append((hypothesis, gradients))
@@ -62,7 +68,9 @@ class Pairs:
         for pairs in (self.side_by_side(name), self.one_after_the_other(name)):
             matches = []
             for pair in pairs:
-                match = None if self.clock.is_over else self.question.ask(pair)
+                if self.clock.is_over:
+                    break
+                match = self.question.ask(pair)
                 if match is not None and name in match.factors and match.factors[name] == 1:
                     matches.append(match)
             if matches:

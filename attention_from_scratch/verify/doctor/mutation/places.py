@@ -96,10 +96,15 @@ class Edit:
 
 def located(new, old: ast.AST):
     """Give new nodes the line of the old one, which the compiler asks for."""
-    for top in new if isinstance(new, list) else [new]:
-        for node in ast.walk(top):
-            if "lineno" in node._attributes and not hasattr(node, "lineno"):
-                ast.copy_location(node, old)
+    waiting = list(new) if isinstance(new, list) else [new]
+    while waiting:
+        node = waiting.pop()
+        if hasattr(node, "lineno") and not isinstance(new, list):
+            continue  # a part of the text as it was
+        if "lineno" in node._attributes and not hasattr(node, "lineno"):
+            node.lineno, node.col_offset = old.lineno, old.col_offset
+            node.end_lineno, node.end_col_offset = old.end_lineno, old.end_col_offset
+        waiting.extend(ast.iter_child_nodes(node))
     return new
 
 
@@ -116,13 +121,15 @@ def line_of(statement: ast.stmt) -> str:
 
 def lines_that_differ(old: ast.FunctionDef, new: ast.FunctionDef) -> tuple[str, str]:
     """The lines of two versions of a function that are not the same, each version as one line."""
-    pairs = [
-        (line_of(a), line_of(b))
-        for a, b in zip(ast.walk(old), ast.walk(new), strict=True)
-        if isinstance(a, ast.stmt) and not isinstance(a, ast.FunctionDef) and computes(a)
-    ]
+    pairs = zip(lines_in(old), lines_in(new), strict=True)
     different = [(a, b) for a, b in pairs if a != b]
     return "; ".join(a for a, _ in different), "; ".join(b for _, b in different)
+
+
+def lines_in(function: ast.FunctionDef) -> list[str]:
+    """The lines of a function that compute something, and of the functions inside it."""
+    statements = [node for node in ast.walk(function) if isinstance(node, ast.stmt)]
+    return [line_of(s) for s in statements if not isinstance(s, ast.FunctionDef) and computes(s)]
 
 
 def places_of(piece: Piece) -> Iterator[Place]:

@@ -5,6 +5,7 @@ import inspect
 import os
 import sysconfig
 import textwrap
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from types import CodeType, FunctionType
@@ -35,6 +36,12 @@ class Piece:
     def returns(self) -> bool:
         """Whether it gives anything back, as a check does not."""
         return any(isinstance(n, ast.Return) and n.value is not None for n in ast.walk(self.tree))
+
+    @property
+    def only_checks(self) -> bool:
+        """Whether it is a function of ours that raises an error or does nothing."""
+        name = self.function.__name__
+        return belongs_to_us(self.function) and name.startswith("check_") and not self.returns
 
     @property
     def may_be_changed(self) -> bool:
@@ -69,7 +76,9 @@ class Piece:
             arguments = ast.arguments([], [ast.arg(name) for name in free], None, [], [], None, [])
             inner = ast.FunctionDef("around", arguments, [self.tree], [], None, None)
             inner = ast.fix_missing_locations(ast.copy_location(inner, self.tree))
-        code = compile(ast.Module([inner], []), self.label, "exec", dont_inherit=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SyntaxWarning)  # a changed line may look odd
+            code = compile(ast.Module([inner], []), self.label, "exec", dont_inherit=True)
         for name in ["around", self.tree.name] if free else [self.tree.name]:
             code = next(
                 const

@@ -18,6 +18,8 @@ from attention_from_scratch.verify.doctor.mutation.templates import (
     written,
 )
 
+MOST_NAMES = 12  # in a line of which two may be exchanged
+
 
 def is_first(place: Place) -> bool:
     """Whether a statement is the first of the piece that computes something."""
@@ -66,6 +68,34 @@ class Renaming(ast.NodeTransformer):
         if node.id == self.now and isinstance(node.ctx, ast.Load):
             node.id = self.other
         return node
+
+
+def everywhere(place, names) -> Iterator:
+    """A condition that is forgotten in more than one place of a backward pass, or in all."""
+    inside = [node for node in ast.walk(place.node) if isinstance(node, ast.Name)]
+    read = Counter(node.id for node in inside if isinstance(node.ctx, ast.Load))
+    for now, count in read.items():
+        if not 1 < count < 5 or names(replace(place, node=ast.Name(now)))[1] != "bool":
+            continue
+        for size in range(count, 1, -1):
+            often = "throughout" if size == count else "in these places"
+            for uses in itertools.combinations(range(count), size):
+                new = Forgetting(now, uses).visit(copy.deepcopy(place.node))
+                yield [new], f"without `{now}` {often}", DROPPED
+
+
+class Forgetting(ast.NodeTransformer):
+    """Takes a condition for true at some of its uses."""
+
+    def __init__(self, now, uses):
+        self.now, self.uses, self.count = now, uses, 0
+
+    def visit_Name(self, node):
+        """Put what is always true in the place of the condition."""
+        if node.id != self.now or not isinstance(node.ctx, ast.Load):
+            return node
+        self.count += 1
+        return written("a | True", a=node) if self.count - 1 in self.uses else node
 
 
 def assignment(place) -> Iterator:
@@ -127,3 +157,29 @@ def loop(place) -> Iterator:
     ):
         steps = written(text, a=node.iter)
         yield [ast.For(node.target, steps, node.body, node.orelse)], words, INDEX
+
+
+def exchanged_names(place, names) -> Iterator:
+    """Two names in each other's place throughout a line of the backward pass."""
+    inside = [n for n in ast.walk(place.node) if isinstance(n, ast.Name)]
+    read = dict.fromkeys(n.id for n in inside if isinstance(n.ctx, ast.Load))
+    if len(place.inside) < 2 or len(read) > MOST_NAMES:
+        return
+    like = {name: names(replace(place, node=ast.Name(name)))[0] for name in read}
+    for one, other in itertools.combinations(read, 2):
+        if other in like[one]:
+            new = Exchanging(one, other).visit(copy.deepcopy(place.node))
+            yield [new], f"`{one}` and `{other}` exchanged", INDEX
+
+
+class Exchanging(ast.NodeTransformer):
+    """Reads either of two names where the other was read."""
+
+    def __init__(self, one, other):
+        self.names = {one: other, other: one}
+
+    def visit_Name(self, node):
+        """Put the one in the place of the other."""
+        if isinstance(node.ctx, ast.Load):
+            node.id = self.names.get(node.id, node.id)
+        return node

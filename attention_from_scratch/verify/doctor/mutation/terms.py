@@ -42,6 +42,7 @@ class Combination:
     where: str
     rank: tuple = (3,)
     said: dict = field(default_factory=dict)
+    plain: bool = False  # whether only simple coefficients are believed: 1, -1/2, 2/3
 
     def at(self, visit) -> list[dict] | None:
         """What all terms give at a visit, computed once."""
@@ -97,10 +98,15 @@ def combined(combinations, question: Question, name, clock: Clock) -> Match | No
         if clock.is_over:
             return None
         found = combination.coefficients(question, name)
-        if found is not None:
+        if found is not None and not (combination.plain and is_odd(found)):
             words = f"is {in_words(found, combination.names)}{combination.where}"
             return Match(InWords(words, combination.rank), {name: 1.0}, frozenset())
     return None
+
+
+def is_odd(coefficients) -> bool:
+    """Whether any is no multiple of a twelfth: it may be a fit by chance."""
+    return bool(np.abs(12 * coefficients - np.round(12 * coefficients)).max() > 1e-6)
 
 
 def in_words(coefficients, names) -> str:
@@ -163,7 +169,8 @@ def paths_of(paths: list[WrongPath]) -> Iterator[Combination]:
         if path.drops or path.of_slope:
             terms = [without, ThePath(without, None if path.drops else path)]
             share = path.line if path.drops else f"{path.line} with {path.share}"
-            yield Combination(terms, ["all else", f"what comes back through {share}"], "")
+            names = ["all else", f"what comes back through {share}"]
+            yield Combination(terms, names, "", plain=not path.drops)
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,14 @@ from types import CellType, CodeType, FunctionType, ModuleType
 
 import numpy as np
 
+from attention_from_scratch.tree import tree_leaves
+from attention_from_scratch.verify.contract import (
+    argument_names,
+    differentiable_only,
+    is_differentiable,
+)
 from attention_from_scratch.verify.doctor.mutation.source import Piece, is_to_be_read, read
+from attention_from_scratch.verify.doctor.visits import by_name
 
 
 class Twin:
@@ -28,6 +35,7 @@ class Twin:
         self.reference = reference
         self.pieces: dict[FunctionType, Piece] = {}
         self.backwards = False
+        self.arguments: dict[int, tuple] = {}  # by the id of a probe: it, its names, which move
         self.entry = {"reference": reference}
         self.spaces: dict[int, dict] = {}
         self.modules: dict[ModuleType, ModuleType] = {}
@@ -35,12 +43,15 @@ class Twin:
         self.slots: dict[FunctionType, list[tuple]] = {}
         self.collect(reference)
         for piece in self.pieces.values():
-            self.copies[piece.function] = self.build(piece, piece.compiled())
+            built = nothing if piece.only_checks else self.build(piece, piece.compiled())
+            self.copies[piece.function] = built
         holders = [self.entry, *self.spaces.values(), *(vars(m) for m in self.modules.values())]
-        holders += [copy.__kwdefaults__ for copy in self.copies.values() if copy.__kwdefaults__]
+        built = [copy for copy in self.copies.values() if copy is not nothing]
+        holders += [copy.__kwdefaults__ for copy in built if copy.__kwdefaults__]
+        holders += [table for space in self.spaces.values() for table in tables_in(space)]
         for holder in holders:
             self.furnish(holder)
-        for copy in self.copies.values():
+        for copy in built:
             for cell in copy.__closure__ or ():
                 self.furnish_cell(cell)
 
@@ -71,6 +82,8 @@ class Twin:
                     self.modules[value] = ModuleType(value.__name__)
                     vars(self.modules[value]).update(vars(value))
                 yield from called
+            elif isinstance(value, dict):
+                yield from value.values()
             else:
                 yield value
 
@@ -145,6 +158,24 @@ class Twin:
         finally:
             self.backwards = False
 
+    def named(self, gradients, probe) -> dict[str, np.ndarray]:
+        """The gradients of a run at a probe by name."""
+        if id(probe) not in self.arguments:
+            names = argument_names(self.reference, len(probe.inputs))
+            moving = [is_differentiable(value) for value in probe.inputs]
+            self.arguments[id(probe)] = (probe, names, moving)
+        _, names, moving = self.arguments[id(probe)]
+        if isinstance(gradients, tuple) and len(gradients) == len(names):
+            given = zip(names, moving, gradients, strict=True)
+            return {
+                f"d_{name}.{path}" if path else f"d_{name}": np.asarray(leaf)
+                for name, moves, gradient in given
+                if moves
+                for path, leaf in tree_leaves(gradient)
+            }
+        gradients = differentiable_only(gradients, probe.inputs)
+        return by_name(gradients, self.reference, probe.inputs)
+
     @contextmanager
     def numpy_replaced(self, functions: dict) -> Iterator[None]:
         """For as long as the context lasts, some functions of NumPy are these."""
@@ -199,6 +230,10 @@ def twin_of(reference, visit) -> Twin | None:
     return twin if is_read and np.array_equal(output, running, equal_nan=True) else None
 
 
+def nothing(*_, **__) -> None:
+    """What stands for a check of ours: a mutant may be asked what it gives to wrong arguments."""
+
+
 EMPTY = object()
 
 
@@ -208,6 +243,14 @@ def contents(cell: CellType):
         return cell.cell_contents
     except ValueError:
         return EMPTY
+
+
+def tables_in(space: dict) -> Iterator[dict]:
+    """The dicts of functions among globals, each of them copied in its place."""
+    for name, value in list(space.items()):
+        if isinstance(value, dict) and any(map(is_to_be_read, value.values())):
+            space[name] = dict(value)
+            yield space[name]
 
 
 def put(slots, function) -> None:

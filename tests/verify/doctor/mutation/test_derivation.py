@@ -9,6 +9,7 @@ from attention_from_scratch import ops
 from attention_from_scratch.networks import transformer
 from attention_from_scratch.verify import diagnose
 from tests.verify.doctor import readers
+from tests.verify.doctor.unread import unread
 
 
 def normal(*shape, seed=0):
@@ -214,9 +215,12 @@ def test_noise_is_not_explained():
         noise = np.cos(np.arange(x.size)).reshape(x.shape)
         return output, lambda d: (back(d)[0] + 0.1 * noise, back(d)[1])
 
-    diagnosis = diagnose(op, readers.rms_norm, normal(2, 3, 4), normal(4))
+    diagnosis = diagnose(unread(op), readers.rms_norm, normal(2, 3, 4), normal(4))
     assert diagnosis.unexplained == ("d_x",)
     assert not diagnosis.derived
+    text = str(diagnose(op, readers.rms_norm, normal(2, 3, 4), normal(4)))
+    assert "would be right with" in text
+    assert "without the term `0.1 * noise`" in text
 
 
 def test_a_leaf_that_fits_is_no_explanation_where_the_same_line_would_make_others_wrong():
@@ -234,7 +238,7 @@ def test_without_a_source_that_is_said_and_what_needs_none_is_used():
     transposed = lambda x, w: (x @ w, lambda d: (d @ w.T, (x.T @ d).T))
     assert "is the right gradient transposed" in str(diagnose(transposed, reference, x, w))
     odd = lambda x, w: (x @ w, lambda d: (d @ w.T + np.sin(x), x.T @ d))
-    assert "no source to read" in str(diagnose(odd, reference, x, w))
+    assert "no source to read" in str(diagnose(unread(odd), reference, x, w))
 
 
 def test_two_mistakes_in_one_gradient_are_both_told():

@@ -5,6 +5,7 @@ import pytest
 
 from attention_from_scratch import ops
 from attention_from_scratch.verify import diagnose
+from tests.verify.doctor.unread import unread
 
 
 def normal(*shape):
@@ -89,6 +90,51 @@ def test_where_nothing_gives_the_output_nothing_is_said():
         output, back = ops.tanh(x)
         return output + 0.1 * np.cos(np.arange(x.size)).reshape(x.shape), back
 
-    diagnosis = diagnose(noisy, ops.tanh)
+    diagnosis = diagnose(unread(noisy), ops.tanh)
     assert diagnosis.forward_differs
     assert not diagnosis.derived
+    assert "would be right with" in str(diagnose(noisy, ops.tanh))
+
+
+def test_a_number_with_a_wrong_digit_is_solved_for():
+    def typed(x, *, approximate="none"):
+        if approximate != "tanh":
+            raise ValueError
+        u = np.sqrt(2 / np.pi) * (x + 0.44715 * x**3)
+        return x * (1 + np.tanh(u)) / 2, lambda d: d
+
+    text = str(diagnose(unread(typed), ops.gelu, normal(2, 3), approximate="tanh"))
+    assert "0.44715, not 0.044715" in text
+
+
+def test_a_form_that_is_usual_elsewhere_is_told():
+    def reset_before(params, x, initial=None):
+        (w_x, b_x), (w_h, b_h) = (params[n].values() for n in ("input", "hidden"))
+        n = len(w_h)
+        h = np.zeros((len(x), n)) if initial is None else initial
+        outputs = []
+        for t in range(x.shape[1]):
+            a, b = x[:, t] @ w_x + b_x, h @ w_h[:, : 2 * n] + b_h[: 2 * n]
+            r, z = np.split(1 / (1 + np.exp(-a[:, : 2 * n] - b)), 2, axis=1)
+            new = np.tanh(a[:, 2 * n :] + (r * h) @ w_h[:, 2 * n :] + b_h[2 * n :])
+            h = (1 - z) * new + z * h
+            outputs.append(h)
+        return np.stack(outputs, axis=1), lambda d: d
+
+    assert "the reset gate acts on the state before the product" in str(
+        diagnose(reset_before, ops.gru)
+    )
+
+
+def test_a_leaf_that_is_left_out_is_told():
+    def without_bias(params, x):
+        return ops.relu(x @ params["weight"])[0], lambda d: d
+
+    def reference(params, x):
+        hidden, back = ops.project(params, x)
+        output, back_relu = ops.relu(hidden)
+        return output, lambda d: back(back_relu(d))
+
+    params = {"weight": normal(3, 4), "bias": normal(4)}
+    text = str(diagnose(without_bias, reference, params, normal(2, 3)))
+    assert "if `params.bias` were 0" in text
