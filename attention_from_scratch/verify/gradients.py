@@ -281,13 +281,10 @@ def notes_on_method(measurement: Measurement, rows: list[GradientRow]) -> list[s
     notes = []
     by_difference = [row.name for row in rows if (row.methods == METHODS[1]).any()]
     smooth = [row.name for row in rows if ((row.methods == METHODS[1]) & ~row.kinks).any()]
-    why = measurement.obstacle
-    if why == "a framework computes it" or METHODS[0] not in measurement.methods:
-        why = ""
-    elif smooth and not why:
-        met = ", ".join(sorted(measurement.met))
-        why = f"it meets {met}" if met else "differences contradict the complex step"
-    if why and by_difference:
+    why = why_not_analytic(measurement, contradicted=bool(smooth))
+    if measurement.is_followed and why:
+        notes.append(f"not analytic, as {why}: followed by the rules of real numbers")
+    elif why and by_difference:
         notes.append(f"not analytic, as {why}: judged by central differences")
     for row in rows:
         places = [tuple(map(int, place)) for place in np.argwhere(row.kinks)]
@@ -298,6 +295,17 @@ def notes_on_method(measurement: Measurement, rows: list[GradientRow]) -> list[s
             )
     open_rows = [row for row in rows if row.verdict == "cannot tell"]
     return notes + [reason(row) for row in open_rows]
+
+
+def why_not_analytic(measurement: Measurement, *, contradicted: bool) -> str:
+    """Why a complex step of ordinary complex numbers does not tell the derivative, in words."""
+    why = measurement.own_obstacle
+    if why == "a framework computes it" or METHODS[0] not in measurement.methods:
+        return ""
+    met = sorted(measurement.noted - {"log1p"}) if not why else []
+    if met and (contradicted or measurement.is_followed):
+        return f"it meets {', '.join(met)}"
+    return why or ("differences contradict the complex step" if contradicted else "")
 
 
 def reason(row: GradientRow) -> str:

@@ -5,8 +5,8 @@ but loses digits. So:
 
 - at a kink, whatever lies between the slopes to both sides is right;
 - right by the complex step is right, unless a difference objects: then the difference decides where
-  the op does something to complex numbers that calculus does not know (it takes their size, or
-  their real part), and else it cannot be told;
+  the op does something to complex numbers that calculus does not know (and that cannot be followed
+  by the rules of real ones), or where it is at a kink; and else it cannot be told;
 - wrong by the complex step is wrong, unless a difference finds it right, and either the op does
   such a thing or the difference is sure enough to contradict the complex step;
 - where the complex step cannot go through, the difference decides;
@@ -62,7 +62,7 @@ class Leaf:
 
     def by_complex_step(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The slopes, their floors, and the verdicts."""
-        of, function = self.of, self.of.with_care(self.of.complex)
+        of, function = self.of, self.of.in_complex(self.of.complex)
         slopes = np.array(
             [complex_slope(function, of.d_outputs, *self.key, v) for v in self.directions]
         )

@@ -6,9 +6,10 @@ from functools import cached_property
 import numpy as np
 
 from attention_from_scratch.tree import tree_map
-from attention_from_scratch.verify.analytic import Careful, goes_through, what_is_met
+from attention_from_scratch.verify.analytic import goes_through, what_is_met
 from attention_from_scratch.verify.differences import Differences
 from attention_from_scratch.verify.floors import at_run, nudged, plain
+from attention_from_scratch.verify.following import Followed
 from attention_from_scratch.verify.numerical import COMPLEX_STEP
 from attention_from_scratch.verify.outputs import Evaluation, holds_arrays
 
@@ -54,23 +55,39 @@ class Measurement:
     @cached_property
     def obstacle(self) -> str:
         """Why the complex step cannot go through the op; nothing if it can."""
+        return "" if self.is_followed else self.own_obstacle
+
+    @cached_property
+    def met(self) -> set[str]:
+        """What a complex step does not see through: what is not analytic, or kinks if followed."""
+        if not self.is_followed:
+            return self.noted - {"log1p"}
+        found: set[str] = set()
+        Followed(self.complex, found)()
+        return found
+
+    @cached_property
+    def own_obstacle(self) -> str:
+        """Why ordinary complex numbers cannot go through the op; nothing if they can."""
         if "complex step" not in self.methods:
             return "it was not asked for"
         return goes_through(self.op, self.complex, self.differences.here)
 
     @cached_property
-    def met(self) -> set[str]:
-        """What the op does to complex numbers that is not analytic."""
-        return self.noted - {"log1p"}
-
-    @cached_property
     def noted(self) -> set[str]:
-        """The same, and whether it takes log1p."""
+        """What the op does to ordinary complex numbers that is not analytic, or not exact."""
         return what_is_met(self.complex)
 
-    def with_care(self, function: Evaluation) -> Evaluation:
-        """The op in complex numbers, with care if it needs that."""
-        return Careful(function) if "log1p" in self.noted else function
+    @cached_property
+    def is_followed(self) -> bool:
+        """Whether complex numbers by the rules of real ones are needed, and go through."""
+        if "complex step" not in self.methods or not (self.own_obstacle or self.noted):
+            return False
+        return not goes_through(self.op, Followed(self.complex), self.differences.here)
+
+    def in_complex(self, function: Evaluation) -> Evaluation:
+        """The op in complex numbers of the kind that goes through."""
+        return Followed(function) if self.is_followed else function
 
     @cached_property
     def differences(self) -> Differences:
@@ -113,7 +130,7 @@ class Measurement:
         """The op in complex numbers, and its differences, at another call."""
         real = Evaluation(self.op, inputs, self.keywords, self.dtype)
         function = Evaluation(self.op, inputs, self.keywords, np.complex128)
-        return self.with_care(function), Differences(real, d_outputs)
+        return self.in_complex(function), Differences(real, d_outputs)
 
     def natural_size(self, leaf: np.ndarray) -> float:
         """The size that a gradient of this leaf has where outputs of 1 move in step with it."""
