@@ -28,6 +28,7 @@ from attention_from_scratch.arguments import (
     check_share,
 )
 
+EPS = 1e-8  # of all layer norms, as in the code of SASRec's authors: no model is told another
 INDENT = 4  # spaces by which a docstring is indented
 
 

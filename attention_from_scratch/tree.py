@@ -78,6 +78,11 @@ def rebuild(tree: Tree, leaves: dict, path: str = "") -> Tree:
     return leaves[path]
 
 
+def in_dtype(tree: Tree, dtype: str) -> Tree:
+    """A copy of a tree of arrays, all of them in one dtype."""
+    return tree_map(lambda array: array.astype(dtype), tree)
+
+
 def with_dtype(tree: Tree, like: Tree) -> Tree:
     """A tree of arrays in the dtype that another tree has."""
     dtypes = {path: leaf.dtype for path, leaf in tree_leaves(like)}

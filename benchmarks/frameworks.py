@@ -15,9 +15,9 @@ RESULTS = Path(__file__).parent / "results" / "frameworks.md"
 COLUMNS = ("rows, {}", "worst op", "worst model", "floors")
 ABOUT = """# Every op and whole models against PyTorch, JAX and Keras
 
-Output and gradient of every input, on the same random numbers. An error is the largest difference
-over the largest entry; in brackets that error in epsilons of the dtype. Floors: the largest
-difference of any entry, over how far rounding moves that entry; up to 16 is right.
+Output and gradient of every input, on the same random numbers. Ours are plain ops. An error is the
+largest difference over the largest entry; in brackets that error in epsilons of the dtype. Floors:
+the largest difference of any entry, over how far rounding moves that entry; up to 16 is right.
 """
 
 

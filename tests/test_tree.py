@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from attention_from_scratch.rows import Rows, tree_sum
-from attention_from_scratch.tree import leaves, rebuild, tree_leaves, tree_map
+from attention_from_scratch.tree import in_dtype, leaves, rebuild, tree_leaves, tree_map
 
 
 def tree(factor=1.0):
@@ -124,3 +124,12 @@ def test_a_tree_is_rebuilt_from_its_leaves_with_the_branches_that_have_none():
         "c": [{"d": 7, "e": None}],
         "f": {"g": None},
     }
+
+
+def test_a_tree_in_another_dtype_is_a_copy_of_the_same_form():
+    before = tree()
+    after = in_dtype(before, "float32")
+    assert [leaf.dtype for leaf in leaves(after)] == [np.dtype("float32")] * 4
+    assert [path for path, _ in tree_leaves(after)] == [path for path, _ in tree_leaves(before)]
+    in_dtype(before, "float64")["items"][:] = 7
+    assert before["items"].tolist() == [[1, 1, 1], [1, 1, 1]]

@@ -60,6 +60,8 @@ class History:
 class Listing:
     """Embedding, LSTM, the listing's attention, a dense softmax; with the calls of Keras' model.
 
+    It computes with plain ops, always: it has no setting `ops`.
+
     Parameters
     ----------
     input_dim : int

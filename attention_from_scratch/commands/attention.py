@@ -28,10 +28,6 @@ def run(options) -> None:
     from attention_from_scratch import plot  # here: matplotlib takes a while
 
     model, catalogue = runs.load(options.run_folder)
-    if not hasattr(model, "attention_weights"):
-        raise ValueError(
-            f"{runs.a_model(model)} compares no event with another: it has no attention to show"
-        )
     history = runs.history_of(options.history, catalogue)
     weights = model.attention_weights(history)
     names = [catalogue.names[item] for item in history[-weights.shape[-1] :]]

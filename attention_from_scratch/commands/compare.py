@@ -108,7 +108,7 @@ def result_of(kind: Kind, seed: int | None, events: Events, given: dict) -> dict
 
 
 def show(text: str, out: Path | None) -> None:
-    """Print it; write it to the file as well."""
+    """Print the table; write it to the file as well."""
     print(text)
     if out is not None:
         replace_file(out, lambda part: part.write_text(f"{text}\n", encoding="utf-8"))

@@ -20,7 +20,7 @@ PROTOCOL = whole_catalogue(exclude_seen=False)
 
 
 def add_options(parser: ArgumentParser) -> None:
-    """Where the pictures go."""
+    """The option that says where the pictures go."""
     out = Path("demo-output")
     said = f"folder for the pictures (default {out})"
     parser.add_argument("--out", type=Path, default=out, metavar="DIR", help=said)

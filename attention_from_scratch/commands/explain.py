@@ -5,8 +5,6 @@ from pathlib import Path
 
 from attention_from_scratch.commands import runs
 from attention_from_scratch.commands.options import add_history, add_run
-from attention_from_scratch.models import BPR, Recommender
-from attention_from_scratch.models.trained import TrainedRecommender
 
 SUMMARY = "Which events of a history a recommendation rests on."
 EXAMPLE = 'runs/ml-100k --history "1,2,3,4,5" --item 50'
@@ -26,7 +24,6 @@ def run(options) -> None:
     from attention_from_scratch import plot  # here: matplotlib takes a while
 
     model, catalogue = runs.load(options.run_folder)
-    check_logits(model)
     history = runs.history_of(options.history, catalogue)
     (item,) = catalogue.ids([options.item.strip()])
     found = model.explain(history, int(item))
@@ -35,21 +32,7 @@ def run(options) -> None:
         figure = plot.explanation(names, found.attention, found.loss, title=catalogue.names[item])
         plot.save(figure, options.out)
     print(found.describe(catalogue.names))
-    if ranks_only(model):
+    if model.ranks_only:
         print("It was trained to rank: its probabilities say what stands high, not how likely.")
     if options.out is not None:
         print(options.out)
-
-
-def check_logits(model: Recommender) -> None:
-    """Raise for a model whose scores no softmax turns into probabilities."""
-    if not isinstance(model, TrainedRecommender):
-        raise ValueError(
-            f"{runs.a_model(model)} counts: its scores are no logits, so there is no probability "
-            "that an event could add to"
-        )
-
-
-def ranks_only(model: Recommender) -> bool:
-    """Whether its loss compares items two by two, and asks for no distribution over all."""
-    return isinstance(model, BPR) or getattr(model.settings, "loss", None) == "bce"

@@ -70,13 +70,13 @@ class Kind:
 
     @cached_property
     def settings(self) -> list[Option]:
-        """What it is told."""
+        """The options that the model is told."""
         options = options_of(self.model.Settings, DEFAULTS.get(self.name, {}))
         return [one for one in options if self.only is None or one.name in self.only]
 
     @cached_property
     def fit(self) -> list[Option]:
-        """What its training is told."""
+        """The options that the training of the model is told."""
         if not self.is_trained:
             return []
         return options_of_fit(self.model, DEFAULTS_OF_FIT, self.without)
@@ -114,7 +114,12 @@ KINDS = {
             only=("max_len", "dim", "dropout", "seed", "ops"),
         ),
         Kind("pipeline", Pipeline, features="may"),
-        Kind("bpr", BPR, without=("pool", "pieces")),
+        Kind(
+            "bpr",
+            BPR,
+            only=("seed", "dim", "regularization"),  # it computes the same with either ops
+            without=("pool", "pieces"),
+        ),
         Kind("item-knn", ItemKNN),
         Kind("user-knn", UserKNN),
         Kind("markov", MarkovChain),
@@ -126,7 +131,7 @@ KINDS = {
 
 
 def elsewhere(kind: Kind) -> dict[str, str]:
-    """Of each word that belongs to other models, but not to this one: to which."""
+    """What to say of words of other models only: {"--heads": "of sasrec, not of bpr"}."""
     owners: dict[str, list[str]] = {}
     for other in KINDS.values():
         for flag in set(other.flags) - set(kind.flags):
@@ -135,6 +140,6 @@ def elsewhere(kind: Kind) -> dict[str, str]:
 
 
 def listed(names: list[str]) -> str:
-    """one, two and three."""
+    """Names as a sentence has them: "one, two and three"."""
     *others, last = names
     return f"{', '.join(others)} and {last}" if others else last

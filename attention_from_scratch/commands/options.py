@@ -103,23 +103,25 @@ class Option:
 
     @property
     def flag(self) -> str:
-        """What it is called at the shell."""
+        """The word of the option at the shell."""
         return FLAGS.get(self.name, f"--{self.name.replace('_', '-')}")
 
     @property
     def flags(self) -> list[str]:
-        """All words that set it."""
+        """All words of the command line that set this option."""
         if isinstance(self.kind, Flag):
             return [self.flag, f"--no-{self.flag[2:]}"]
         return [self.flag, "--fast"] if self.name == "ops" else [self.flag]
 
     @property
     def kind(self):
-        """What it may be, if it is not None."""
+        """What the option may be, if it is not None."""
         return self.may_be.otherwise if isinstance(self.may_be, OrNone) else self.may_be
 
-    def add_to(self, add: Callable) -> None:
-        """Make it an option of a parser."""
+    def add_to(self, group) -> None:
+        """Make it an option of a parser or a group of one; --fast excludes --ops."""
+        group = group.add_mutually_exclusive_group() if self.name == "ops" else group
+        add = group.add_argument
         action = add(self.flag, dest=self.name, default=self.default, **self.keywords())
         action.help = self.help()  # only now: of a flag, argparse would write a default of its own
         if self.name == "ops":
@@ -143,7 +145,7 @@ class Option:
         return {"type": or_none(read) if optional else read, "metavar": metavar}
 
     def help(self) -> str:
-        """What it is, and its default."""
+        """What the help says of the option: what it is, and its default."""
         nothing = "neither" if isinstance(self.kind, Flag) else "none"
         said = self.says.replace("None:", f"{nothing}:").replace("%", "%%")
         if self.default is None:

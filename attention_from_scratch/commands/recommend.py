@@ -105,7 +105,7 @@ def for_all(
 
 
 def users_at_a_time(n_items: int) -> int:
-    """As many as make no more than `MOST_SCORES` scores; at least one."""
+    """How many users are scored together: no more than `MOST_SCORES` scores, at least one user."""
     return max(1, min(MOST_USERS, MOST_SCORES // (n_items + 1)))
 
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from attention_from_scratch import models
 from attention_from_scratch.data import Interactions, Split, leave_one_out, read_interactions
-from attention_from_scratch.files import replace_file
+from attention_from_scratch.files import write_json
 from attention_from_scratch.models import Recommender
 
 MODEL, CATALOGUE, RESULT, CURVES = (
@@ -101,11 +101,6 @@ def load(folder: Path) -> tuple[Recommender, Interactions]:
     return model, catalogue
 
 
-def a_model(model: Recommender) -> str:
-    """What a model is, at the beginning of a sentence."""
-    return f"{'an' if model.KIND[0] in 'aei' else 'a'} {model.KIND} model"
-
-
 def read_catalogue(path: Path) -> Interactions:
     """The items of a run, without users; people may have edited the file."""
     text = path.read_bytes()
@@ -160,9 +155,3 @@ def describe_metrics(metrics: dict) -> str:
     """One line: HR@10 0.195  NDCG@10 0.105 ... (943 users)."""
     shown = [f"{name} {value:.4f}" for name, value in metrics.items() if name != "users"]
     return f"test: {'  '.join(shown)}  ({metrics['users']} users)"
-
-
-def write_json(path: Path, value) -> None:
-    """Write JSON, all of it or nothing."""
-    text = json.dumps(value, indent=1, ensure_ascii=False) + "\n"
-    replace_file(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))

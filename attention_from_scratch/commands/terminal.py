@@ -123,7 +123,7 @@ class OneLineParser(argparse.ArgumentParser):
     elsewhere: Mapping[str, str] = {}
 
     def parse_known_args(self, args=None, namespace=None):
-        """As in argparse; but what is not known is an error of the command that it was said to."""
+        """Parse as argparse does, but what is not known is an error of its command."""
         words = sys.argv[1:] if args is None else list(args)
         if self.further is not None:
             further, self.further = self.further, None

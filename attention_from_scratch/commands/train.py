@@ -1,6 +1,7 @@
 """`attention-from-scratch train`: from a file of events to the folder of a run."""
 
 from argparse import ArgumentParser
+from itertools import groupby
 from pathlib import Path
 
 from attention_from_scratch.commands import runs
@@ -8,15 +9,17 @@ from attention_from_scratch.commands.events import Events, learn, measured
 from attention_from_scratch.commands.kinds import KINDS, Kind, elsewhere
 from attention_from_scratch.commands.options import add_data, add_features
 from attention_from_scratch.data import Split
+from attention_from_scratch.files import write_json
 from attention_from_scratch.models import Recommender
 
 SUMMARY = "Train a recommender on a file of events."
 EXAMPLE = "--data ml-100k.inter --loss cross_entropy --out runs/ml-100k"
 DEFAULT = "sasrec"
+EITHER = ("threads", "processes")  # one or the other computes the steps
 
 
 def add_options(parser: ArgumentParser) -> None:
-    """Those that every model has; the others follow once it is known which model it is."""
+    """The options that every model has; the others follow once it is known which model it is."""
     add = parser.add_argument
     add_data(add)
     said = (
@@ -36,8 +39,10 @@ def add_options_of_model(parser: ArgumentParser, words: list[str]) -> None:
     kind = KINDS.get(name, KINDS[DEFAULT])  # if it is none, the parser says so
     for title, options in (("the model", kind.settings), ("its training", kind.fit)):
         group = parser.add_argument_group(f"{title} ({kind.name})")
-        for option in options:
-            option.add_to(group.add_argument)
+        for exclusive, some in groupby(options, lambda option: option.name in EITHER):
+            part = group.add_mutually_exclusive_group() if exclusive else group
+            for option in some:
+                option.add_to(part)
     if kind.features:
         add_features(parser.add_argument, required=kind.features == "must")
     parser.elsewhere = elsewhere(kind)
@@ -105,7 +110,7 @@ def report(folder: Path, model: Recommender, result: dict, split: Split) -> None
     """Ask for the test events; write the result and the curves; print them."""
     if split.test.any():
         result["test"] = measured(model, split)
-    runs.write_json(folder / runs.RESULT, result)
+    write_json(folder / runs.RESULT, result)
     if "epochs" in result:
         draw_curves(folder, model)
         epochs, best = result["epochs"], result["best_epoch"]

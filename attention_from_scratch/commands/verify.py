@@ -5,6 +5,7 @@ from pathlib import Path
 
 from attention_from_scratch.commands import runs
 from attention_from_scratch.commands.terminal import CheckFailed
+from attention_from_scratch.files import write_json
 
 SUMMARY = "Check every gradient: numerically, against a framework, or a dump."
 EXAMPLE = "--framework torch --op softmax"
@@ -38,7 +39,7 @@ def run(options) -> None:
     else:
         records, noun = checks.against_derivatives(dtype, options.op), "cases"
     if options.json is not None:
-        checks.write_json(options.json, records)
+        write_json(options.json, records)
     failed = [record for record in records if not record["passed"]]
     print(f"{len(records) - len(failed)} of {len(records)} {noun} passed")
     if failed:

@@ -59,7 +59,7 @@ def flat_events(histories: list[np.ndarray], times: Sequence[np.ndarray]) -> tup
 
 
 def may_be_shown(users: np.ndarray, items: np.ndarray, columns: int, min_users: int) -> np.ndarray:
-    """Of which items 0..columns - 1 the number of events may be shown: booleans.
+    """Whether the number of events of each item 0..columns - 1 may be shown: booleans.
 
     Not where it rests on fewer users; but where it is 0, which says nothing of any one user. If the
     total is known, what is hidden can be had by subtraction: so where all that is hidden rests on
@@ -78,7 +78,7 @@ def may_be_shown(users: np.ndarray, items: np.ndarray, columns: int, min_users: 
 
 
 def totals_may_be_shown(users, items, when, columns, periods, min_users) -> np.ndarray:
-    """Likewise of the number of events in all, beside those in the two periods of `Trends`.
+    """Whether an item's number of events in all may be shown beside those in both periods.
 
     A total less what is known of its parts is the rest: so all parts must be such as may be shown.
     """

@@ -34,7 +34,7 @@ to stay in the fast memory of a GPU; a CPU's is larger, and a whole row of score
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -185,12 +185,12 @@ def block_size(n_queries: int) -> int:
 
 
 def largest_of(scores: np.ndarray) -> np.ndarray:
-    """Of each row: (..., 1); 0 where nothing is seen."""
+    """The largest score of each row, (..., 1); 0 where nothing is seen."""
     largest = scores.real.max(axis=-1, keepdims=True, initial=-np.inf)
     largest[largest == -np.inf] = 0
     return largest
 
 
-def added(arrays) -> np.ndarray:
-    """The sum, from the first on."""
+def added(arrays: Iterable[np.ndarray]) -> np.ndarray:
+    """The sum of arrays of one shape, added up from the first on."""
     return functools.reduce(np.add, arrays)

@@ -4,6 +4,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from attention_from_scratch.arguments import check_integer
 from attention_from_scratch.ops.attention import over_heads as plain_over_heads
 from attention_from_scratch.ops.contract import check_bools
 from attention_from_scratch.ops.masks import padding_mask as plain_padding_mask
@@ -90,15 +91,15 @@ class Mask:
     __rand__ = __and__
 
     def but(self, seen: np.ndarray | None) -> "Mask":
-        """The same band with another array."""
+        """A mask of this band and another array."""
         return Mask(seen, length=self.length, before=self.before, after=self.after)
 
     def over_heads(self) -> "Mask":
-        """With an axis for the heads, where there is one for the batch."""
+        """The mask with an axis for the heads, where there is one for the batch."""
         return self if self.ndim <= 2 else self.but(self.seen[..., None, :, :])
 
     def over_keys(self, n_keys: int) -> "Mask":
-        """With an answer for each key, (..., 1 or L_query, n_keys), where one was for all."""
+        """The mask as (..., 1 or L_query, n_keys): an answer for each key where one was for all."""
         if self.seen is None or (self.seen.ndim >= 2 and self.seen.shape[-1] == n_keys):
             return self
         seen = np.atleast_2d(self.seen)
@@ -205,13 +206,12 @@ def over_heads(mask: Mask | np.ndarray | None) -> Mask | np.ndarray | None:
 
 def causal_mask(length: int) -> Mask:
     """Each position sees itself and what came before: `ops.causal_mask` as a band."""
-    return Mask(length=length, after=0)
+    return Mask(length=check_integer("length", length, 0), after=0)
 
 
 def local_mask(length: int, window: int) -> Mask:
     """Each position sees those less than `window` away: `ops.local_mask` as a band."""
-    if window < 1:
-        raise ValueError(f"window was {window}, but must be at least 1 (1 is the position alone)")
+    length, window = check_integer("length", length, 0), check_integer("window", window, 1)
     return Mask(length=length, before=window - 1, after=window - 1)
 
 

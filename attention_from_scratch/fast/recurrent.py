@@ -24,7 +24,7 @@ Arrays begin with the axis of time. `by_step` cuts them before the first step, s
 runs between two calls of NumPy: it holds the interpreter's lock, and the other threads wait.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -68,17 +68,28 @@ def gru(
     return through_time(GRU, params, x, initial, mask, last)
 
 
+Places = dict[str, tuple[int, ...]]  # in which of the four "input" and "hidden" have a share
+Steps = tuple[tuple[np.ndarray, ...], Callable, Callable]  # arrays, the step, the way back
+
+
 class Cell(NamedTuple):
     """What tells a recurrent layer from another."""
 
     op: Callable  # the plain one
-    steps: Callable  # what each step of the cell works on, the step, and the same for the way back
+    steps: Callable  # arrays, states -> `Steps`
     n_states: int  # h, or h and c
     sigmoids: slice  # which of the four are sigmoids
-    places: dict  # which of the four each gate of the parameters is
+    places: Places  # which of the four each gate of the parameters is
 
 
-def through_time(cell, params, x, initial, mask, last):
+def through_time(
+    cell: Cell,
+    params: Params,
+    x: np.ndarray,
+    initial: np.ndarray | None,
+    mask: np.ndarray | None,
+    last: bool,
+) -> tuple[np.ndarray, Backward]:
     """Run a cell along a sequence; backpropagation through time."""
     check_sequence(params, x, initial, mask, {"hidden": len(cell.places["hidden"])}, cell.n_states)
     batch, length, width = x.shape
@@ -151,12 +162,14 @@ def through_time(cell, params, x, initial, mask, last):
     return output, backward
 
 
-def by_step(*arrays):
+def by_step(*arrays: Iterable) -> list[tuple]:
     """What each step has of the arrays: a list of tuples."""
     return list(zip(*arrays, strict=True))
 
 
-def stacked(params, parts, places, n_rows, size):
+def stacked(
+    params: Params, parts: dict[str, slice], places: Places, n_rows: int, size: int
+) -> np.ndarray:
     """M, (D + H + 1, 4, H). What no parameter is for is 0."""
     matrix = np.zeros((n_rows, 4, size), params["hidden"]["weight"].dtype)
     for name, rows in parts.items():
@@ -168,11 +181,13 @@ def stacked(params, parts, places, n_rows, size):
 
 
 def columns_of(places: tuple[int, ...], size: int) -> slice:
-    """Of M as (D + H + 1, 4 H), those of the gates at these places, which are neighbours."""
+    """The columns of M, as (D + H + 1, 4 H), of the gates at these places, which are neighbours."""
     return slice(min(places) * size, (max(places) + 1) * size)
 
 
-def unstacked(d_matrix, params, parts, places):
+def unstacked(
+    d_matrix: np.ndarray, params: Params, parts: dict[str, slice], places: Places
+) -> Params:
     """The gradients of the parameters, from that of M."""
     grads = {}
     for name, rows in parts.items():
@@ -184,8 +199,8 @@ def unstacked(d_matrix, params, parts, places):
     return grads
 
 
-def lstm_steps(gates, h, c):
-    """The arrays of a step, the step, which makes h and c of them, and the same for the way back.
+def lstm_steps(gates: np.ndarray, h: np.ndarray, c: np.ndarray) -> Steps:
+    """The arrays of a step, the step, which makes h and c of them, and what makes the way back.
 
     gates (L + 1, 5, B, H): the arguments of o, i, f, g, written over by these; and c, so that i g
     and f c are one product, of [i f] and [g c].
@@ -204,7 +219,10 @@ def lstm_steps(gates, h, c):
         np.multiply(o, tanh_c, out=new_h)
 
     def way_back(d_gates):
-        """Of d_gates (L, 4, B, H), to be written. d_states becomes what reaches the step before."""
+        """The arrays of a step back, and the step, which writes d_gates (L, 4, B, H).
+
+        It makes d_states what reaches the step before.
+        """
         slope = four * (1 - four)
         slope[:, 3] = 1 - g * g
         slope[:, 0] *= tanh_c
@@ -227,8 +245,8 @@ def lstm_steps(gates, h, c):
     return (four, four[:, :3], *pairs, o, c[1:], tanh_c, h[1:]), step, way_back
 
 
-def gru_steps(gates, h):
-    """The arrays of a step, the step, which makes h of them, and the same for the way back.
+def gru_steps(gates: np.ndarray, h: np.ndarray) -> Steps:
+    """The arrays of a step, the step, which makes h of them, and what makes the way back.
 
     gates (L + 1, 4, B, H): the arguments, written over by n, r, z; the last stays, which is what h
     adds to n, and r multiplies.
@@ -245,7 +263,10 @@ def gru_steps(gates, h):
         np.add(n, z * (h - n), out=new_h)
 
     def way_back(d_gates):
-        """Of d_gates (L, 4, B, H), to be written. d_states becomes what reaches the step before."""
+        """The arrays of a step back, and the step, which writes d_gates (L, 4, B, H).
+
+        It makes d_states what reaches the step before.
+        """
         slope, shut = np.empty_like(four), 1 - z
         slope[:, 0] = shut * (1 - n * n)
         slope[:, 2] = (h[:-1] - n) * z * shut

@@ -8,7 +8,7 @@ import numpy as np
 from attention_from_scratch.files import FORMAT, check_format, replace_file
 from attention_from_scratch.interop.entries import refuse_surplus
 from attention_from_scratch.interop.torch import sasrec_from_torch, sasrec_to_torch
-from attention_from_scratch.tree import tree_map
+from attention_from_scratch.tree import in_dtype
 
 COUNTS = "item_counts"  # of no use to PyTorch, where load_state_dict(strict=False) passes it over
 DESCRIPTION = ("format", "config", "best_epoch", "history", COUNTS)
@@ -83,11 +83,6 @@ def load_safetensors(path: str | Path, model_class):
     model.params, model.item_counts = params, counts
     model.history, model.best_epoch = history, best_epoch
     return model
-
-
-def in_dtype(params, dtype: str):
-    """A tree of parameters in another dtype."""
-    return tree_map(lambda array: array.astype(dtype), params)
 
 
 def require_layout(norm: str, count_from: str = "end", output_projection: bool = True) -> None:

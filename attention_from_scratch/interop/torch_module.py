@@ -8,6 +8,8 @@ import math
 import torch
 from torch import nn
 
+from attention_from_scratch.settings import EPS
+
 
 class PointWiseFeedForward(nn.Module):
     """The feed-forward layer: two convolutions of width 1 with relu between."""
@@ -51,7 +53,7 @@ class SASRecModule(nn.Module):
         self.emb_dropout = nn.Dropout(dropout)
 
         def norms():
-            return nn.ModuleList(nn.LayerNorm(dim, eps=1e-8) for _ in range(n_blocks))
+            return nn.ModuleList(nn.LayerNorm(dim, eps=EPS) for _ in range(n_blocks))
 
         self.attention_layernorms, self.forward_layernorms = norms(), norms()
         self.attention_layers = nn.ModuleList(
@@ -60,7 +62,7 @@ class SASRecModule(nn.Module):
         self.forward_layers = nn.ModuleList(
             PointWiseFeedForward(dim, dropout) for _ in range(n_blocks)
         )
-        self.last_layernorm = nn.LayerNorm(dim, eps=1e-8)
+        self.last_layernorm = nn.LayerNorm(dim, eps=EPS)
 
     def encode(self, ids):
         """(B, L) ids, padded on the left with 0 -> (B, L, D)."""

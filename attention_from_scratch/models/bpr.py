@@ -63,6 +63,7 @@ class BPR(TrainedRecommender):
 
     KIND = "bpr"
     Settings = BPRSettings
+    ranks_only = True
 
     def __init__(
         self, *args, users: np.ndarray | None = None, fast: bool | None = None, **settings

@@ -29,6 +29,11 @@ class Recommender:
         How many of the latest events are looked at; None: all.
     kinds : name -> int
         What is to be known of each event besides the item, and of how many kinds: the `context`.
+    gives_logits : bool
+        Whether a softmax turns the scores into probabilities; of a model that counts it does not.
+    ranks_only : bool
+        Whether it was trained to set items in order, so that these probabilities say what stands
+        high, not how likely it is.
     """
 
     KIND: str
@@ -38,6 +43,8 @@ class Recommender:
     n_items: int
     max_len: int | None = None
     kinds: Mapping[str, int] = {}
+    gives_logits: bool = False
+    ranks_only: bool = False
 
     def __init_subclass__(cls):
         """Let the constructor and its documentation follow from the settings."""
@@ -80,6 +87,20 @@ class Recommender:
         ids = top_k(scores, k)
         return ids, np.take_along_axis(scores, ids, axis=1)
 
+    @property
+    def called(self) -> str:
+        """What the model is, at the beginning of a sentence: "a markov model"."""
+        kind = getattr(self, "KIND", type(self).__name__)
+        return f"{'an' if kind[0] in 'aei' else 'a'} {kind} model"
+
+    # --- what a recommendation rests on
+
+    def attention_weights(self, history, context: Mapping | None = None) -> np.ndarray:
+        """Who attends to whom in one history: (n_maps, n_heads, L, L); raise if nobody does."""
+        raise ValueError(
+            f"{self.called} compares no event with another: it has no attention to show"
+        )
+
     def attention_shares(self, history: np.ndarray, context: Mapping) -> np.ndarray | None:
         """The share of each event in what the answer is read from; None if no weights say it.
 
@@ -88,7 +109,18 @@ class Recommender:
         return None
 
     def explain(self, history, item: int, context=None) -> Explanation:
-        """Which past events a recommendation rests on: `attention_from_scratch.explain`."""
+        """Which past events a recommendation rests on: `attention_from_scratch.explain`.
+
+        Raises
+        ------
+        ValueError
+            For what `explain` refuses, and for a model whose scores are no logits.
+        """
+        if not self.gives_logits:
+            raise ValueError(
+                f"{self.called} counts: its scores are no logits, so there is no probability that "
+                "an event could add to"
+            )
         return explain(self, history, item, context)
 
     # --- files

@@ -10,7 +10,6 @@ from attention_from_scratch.arguments import check_histories
 from attention_from_scratch.explain.rollout import attention_rollout
 from attention_from_scratch.interop.safetensors import (
     LAYOUT,
-    in_dtype,
     load_safetensors,
     require_layout,
     save_safetensors,
@@ -22,6 +21,7 @@ from attention_from_scratch.models.trained import TrainedRecommender, TrainedSet
 from attention_from_scratch.networks import sasrec
 from attention_from_scratch.settings import Choice, Flag, OrNone, Share, Whole, option
 from attention_from_scratch.training import draw_negatives, epoch_batches, pad
+from attention_from_scratch.tree import in_dtype
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,8 @@ class SASRecSettings(TrainedSettings):
     def check_together(self) -> None:
         """Raise for heads that do not divide the width; settle an open output projection."""
         check_heads(self.n_heads, self.dim)
-        if self.output_projection is None:
-            self.put("output_projection", self.norm != "paper")
+        has_one = sasrec.has_output_projection(self.norm, self.output_projection)
+        self.put("output_projection", has_one)
 
 
 class SASRec(TrainedRecommender):
@@ -103,6 +103,11 @@ class SASRec(TrainedRecommender):
         return self.by_few_items(
             sasrec.sampled_loss, params, shard.ids, shard.targets, negatives, **settings
         )
+
+    @property
+    def ranks_only(self) -> bool:
+        """Whether its loss holds items against sampled ones, and asks for no distribution."""
+        return self.settings.loss == "bce"
 
     def network_settings(self) -> dict:
         """What the functions of the network need beside the parameters."""

@@ -13,8 +13,15 @@ from attention_from_scratch.models.sasrec import SASRec
 from attention_from_scratch.training import load_model
 
 CAN_BE_SAVED: tuple[type[Recommender], ...] = (
-    *(SASRec, Pipeline, BPR),
-    *(MostPopular, RecentlyPopular, MarkovChain, UserKNN, ItemKNN, ContentBased),
+    SASRec,
+    Pipeline,
+    BPR,
+    MostPopular,
+    RecentlyPopular,
+    MarkovChain,
+    UserKNN,
+    ItemKNN,
+    ContentBased,
 )
 KINDS = {model.KIND: model for model in CAN_BE_SAVED}
 

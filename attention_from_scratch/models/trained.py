@@ -56,6 +56,7 @@ class TrainedRecommender(Recommender):
     """
 
     Settings = TrainedSettings
+    gives_logits = True
 
     def __init__(self, *args, fast: bool | None = None, **settings):
         if fast is not None:  # another way to say `ops`
@@ -189,7 +190,7 @@ class TrainedRecommender(Recommender):
             pieces=bool(pieces),
         )
         if processes is None:  # who asks for threads gets threads
-            n_events = check_integer("epochs", epochs, 1) * sum(map(len, histories))
+            n_events = check_integer("epochs", epochs, 1) * self.n_looked_at(histories, pieces)
             n_shards = self.shards["n_shards"]
             processes = processes_that_help(n_events, n_shards) if threads is None else 1
         result = train(
@@ -327,6 +328,11 @@ class TrainedRecommender(Recommender):
     def shards(self) -> dict[str, int]:
         """How a batch is cut: into how many shards at most, and of how many events at least."""
         return SHARDS[self.settings.ops]
+
+    def n_looked_at(self, histories: Histories, pieces: bool) -> int:
+        """How many events an epoch looks at: of a history all, or only the last max_len."""
+        most = None if pieces else self.max_len
+        return sum(len(history[-most:] if most else history) for history in histories)
 
     def by_few_items(self, loss, params: Tree, *ids: np.ndarray, total: int, **settings):
         """`loss(params, *ids)`, by way of the items that occur in ids, where they are few.

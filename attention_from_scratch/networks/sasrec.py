@@ -37,11 +37,10 @@ def init_params(
 
     The two tables are normal with standard deviation 0.02, whatever the norm. (The authors' code
     leaves them to TensorFlow's default, which for L=200, D=50 makes positions four times larger.)
-    Attention has an output projection, or not; None: unless norm is "paper". The linear maps are
-    those of `init_linear`, or, with init="small", of a `small` block.
+    Attention has an output projection by `has_output_projection`. The linear maps are those of
+    `init_linear`, or, with init="small", of a `small` block.
     """
-    if output_projection is None:
-        output_projection = norm != "paper"
+    output_projection = has_output_projection(norm, output_projection)
     small = init == "small"
 
     def table(rows):
@@ -58,25 +57,30 @@ def init_params(
     }
 
 
-def encode(
+def has_output_projection(norm: str, said: bool | None = None) -> bool:
+    """Whether attention has an output projection: as it is said; None: unless norm is "paper"."""
+    return norm != "paper" if said is None else said
+
+
+def embedded(
     params: Tree,
     ids: np.ndarray,
+    noise: dict,
     *,
-    n_heads,
-    norm="pre",
-    mask_padding=True,
-    count_from="end",
-    dropout_p=0.0,
-    attention_dropout_p=None,
-    rng=None,
+    n_heads: int,
+    norm: str = "pre",
+    mask_padding: bool = True,
+    count_from: str = "end",
     ops=plain,
 ):
-    """What the model knows after each event: (B, L) ids -> (B, L, D).
+    """The events as vectors with their positions, (B, L, D), and how the blocks attend to them.
 
     Parameters
     ----------
     params : tree of `init_params`
     ids : (B, L) of integers in 0..V, L at most the number of positions
+    noise : dict
+        What `dropout` on the vectors is told: "dropout_p" and "rng"; {} for none.
     n_heads : int
     norm : "pre", "post" or "paper"
         Which block of `transformer`.
@@ -85,26 +89,54 @@ def encode(
         lets events attend to padding, such as pmixer/SASRec.pytorch.
     count_from : "end" or "start"
         As in `embed`.
-    dropout_p, attention_dropout_p, rng
-        As in `dropout`: on the embeddings and the feed-forward layers, and on the attention
-        weights, where None means dropout_p too.
     ops : module
         `attention_from_scratch.ops`, or `fast`, whose ops have the same names.
 
     Returns
     -------
     output : (B, L, D)
+    backward : d_output (B, L, D) -> grads of the two tables
+    causal : dict
+        What `transformer_encoder` is told, by `causal_settings`.
+    """
+    check_length(params, ids)
+    causal = causal_settings(ids, n_heads=n_heads, norm=norm, mask_padding=mask_padding, ops=ops)
+    scale = math.sqrt(params["items"].shape[-1])  # of an item's vector, beside its position's
+    x, back_embed = embed(params, ids, scale=scale, count_from=count_from, **noise, ops=ops)
+    return x, back_embed, causal
+
+
+def encode(
+    params: Tree,
+    ids: np.ndarray,
+    *,
+    dropout_p: float = 0.0,
+    attention_dropout_p: float | None = None,
+    rng=None,
+    ops=plain,
+    **settings,
+):
+    """What the model knows after each event: (B, L) ids -> (B, L, D).
+
+    Parameters
+    ----------
+    params, ids, ops
+        As in `embedded`.
+    dropout_p, attention_dropout_p, rng
+        As in `dropout`: on the embeddings and the feed-forward layers, and on the attention
+        weights, where None means dropout_p too.
+    **settings
+        n_heads, and norm, mask_padding and count_from, as in `embedded`.
+
+    Returns
+    -------
+    output : (B, L, D)
     backward : d_output (B, L, D) -> grads
     """
-    stack = checked_stack(params, ids)
     noise = {"dropout_p": dropout_p, "rng": rng}
-    causal = causal_settings(ids, n_heads=n_heads, norm=norm, mask_padding=mask_padding, ops=ops)
-
-    x, back_embed = embed(
-        params, ids, scale=scale_of(params), count_from=count_from, **noise, ops=ops
-    )
+    x, back_embed, causal = embedded(params, ids, noise, ops=ops, **settings)
     output, back_encoder = transformer_encoder(
-        stack, x, **causal, **noise, attention_dropout_p=attention_dropout_p, ops=ops
+        stack_of(params), x, **causal, **noise, attention_dropout_p=attention_dropout_p, ops=ops
     )
 
     def backward(d_output):
@@ -114,17 +146,16 @@ def encode(
     return output, backward
 
 
-def checked_stack(params: Tree, ids: np.ndarray) -> Tree:
-    """The blocks and the last norm; raise for ids that are longer than the table of positions."""
+def check_length(params: Tree, ids: np.ndarray) -> None:
+    """Raise for ids that are longer than the table of positions."""
     n_positions = len(params["positions"])
     if ids.ndim != 2 or not 1 <= ids.shape[1] <= n_positions:
         raise ValueError(f"ids has shape {ids.shape}, but must be (B, 1..{n_positions})")
+
+
+def stack_of(params: Tree) -> Tree:
+    """The blocks and the last norm: what `transformer_encoder` takes."""
     return {"blocks": params["blocks"], "norm": params["norm"]}
-
-
-def scale_of(params: Tree) -> float:
-    """sqrt(D), by which an item's vector is multiplied before its position is added."""
-    return math.sqrt(params["items"].shape[-1])
 
 
 def catalogue_loss(params: Tree, ids, targets, *, total=None, ops=plain, **settings):
@@ -191,48 +222,29 @@ def sampled_loss(params: Tree, ids, targets, negatives, *, total=None, ops=plain
         d_logits, _ = back_loss(d_output / divisor)
         d_states = np.einsum("nk,nkd->nd", d_logits, vectors)
         grads = back_encode(back_states(d_states))
-        grads["items"] += back_vectors(d_logits[..., None] * query)  # likewise
+        grads["items"] += back_vectors(d_logits[..., None] * query)  # as event and as answer
         return grads
 
     return loss / divisor, backward
 
 
-def next_item_scores(
-    params: Tree,
-    ids: np.ndarray,
-    *,
-    n_heads,
-    norm="pre",
-    mask_padding=True,
-    count_from="end",
-    ops=plain,
-) -> np.ndarray:
+def next_item_scores(params: Tree, ids: np.ndarray, *, ops=plain, **settings) -> np.ndarray:
     """Score of every item as the event after the last: (B, V + 1), -inf for padding.
 
     Nobody asks what is known after the other events, so the last block answers for the last alone.
+    Parameters are those of `embedded`, but for the noise.
     """
-    stack = checked_stack(params, ids)
-    causal = causal_settings(ids, n_heads=n_heads, norm=norm, mask_padding=mask_padding, ops=ops)
-    seen = ops.padding_mask(ids) if mask_padding else None
-
-    x, _ = embed(params, ids, scale=scale_of(params), count_from=count_from, ops=ops)
-    scores = last_state(stack, x, last_mask=seen, ops=ops, **causal) @ params["items"].T
+    x, _, causal = embedded(params, ids, {}, ops=ops, **settings)
+    seen = None if causal["real"].all() else ops.padding_mask(ids)
+    scores = last_state(stack_of(params), x, last_mask=seen, ops=ops, **causal) @ params["items"].T
     scores[:, 0] = -np.inf
     return scores
 
 
-def attention_maps(
-    params: Tree,
-    ids: np.ndarray,
-    *,
-    n_heads,
-    norm="pre",
-    mask_padding=True,
-    count_from="end",
-    ops=plain,
-) -> np.ndarray:
-    """Who attends to whom, in every block and head: (n_blocks, B, H, L, L)."""
-    stack = checked_stack(params, ids)
-    causal = causal_settings(ids, n_heads=n_heads, norm=norm, mask_padding=mask_padding, ops=ops)
-    x, _ = embed(params, ids, scale=scale_of(params), count_from=count_from, ops=ops)
-    return np.array(attention_maps_of(stack["blocks"], x, ops=ops, **causal))
+def attention_maps(params: Tree, ids: np.ndarray, *, ops=plain, **settings) -> np.ndarray:
+    """Who attends to whom, in every block and head: (n_blocks, B, H, L, L).
+
+    Parameters are those of `embedded`, but for the noise.
+    """
+    x, _, causal = embedded(params, ids, {}, ops=ops, **settings)
+    return np.array(attention_maps_of(params["blocks"], x, ops=ops, **causal))

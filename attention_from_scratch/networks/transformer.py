@@ -3,9 +3,8 @@
 import numpy as np
 
 from attention_from_scratch import ops as plain
+from attention_from_scratch.settings import EPS
 from attention_from_scratch.tree import Tree
-
-EPS = 1e-8  # eps of all layer norms, as in the code of SASRec's authors
 
 
 def feed_forward(params: Tree, x: np.ndarray, *, dropout_p: float = 0.0, rng=None, ops=plain):

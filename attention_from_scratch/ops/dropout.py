@@ -43,7 +43,7 @@ def dropout(
             return x, lambda d_output: d_output
         keep = rng.random(x.shape, dtype=np.float32) >= p
 
-    factor = keep * x.real.dtype.type(1 / (1 - p))
+    factor = np.asarray(keep) * x.real.dtype.type(1 / (1 - p))
     output = x * factor
 
     def backward(d_output):

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from attention_from_scratch.arguments import check_integer
+
 
 def causal_mask(length: int) -> np.ndarray:
     """Each position sees itself and what came before: j <= i.
@@ -14,7 +16,7 @@ def causal_mask(length: int) -> np.ndarray:
     -------
     (L, L) of bool
     """
-    return np.tri(length, dtype=bool)
+    return np.tri(check_integer("length", length, 0), dtype=bool)
 
 
 def local_mask(length: int, window: int) -> np.ndarray:
@@ -31,10 +33,8 @@ def local_mask(length: int, window: int) -> np.ndarray:
     -------
     (L, L) of bool
     """
-    if window < 1:
-        raise ValueError(f"window was {window}, but must be at least 1 (1 is the position alone)")
-    position = np.arange(length)
-    return np.abs(position[:, None] - position[None, :]) < window
+    position = np.arange(check_integer("length", length, 0))
+    return np.abs(position[:, None] - position[None, :]) < check_integer("window", window, 1)
 
 
 def padding_mask(ids: np.ndarray, *, padding_id: int = 0) -> np.ndarray:

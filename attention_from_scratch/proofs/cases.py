@@ -10,6 +10,7 @@ from attention_from_scratch.networks.bidirectional import bidirectional
 from attention_from_scratch.networks.decoders import STEPS
 from attention_from_scratch.networks.events import embed
 from attention_from_scratch.networks.stages import CHOICES, RECURRENT, Stages
+from attention_from_scratch.networks.transformer import EPS
 from attention_from_scratch.ops import causal_mask, padding_mask
 from attention_from_scratch.tree import Tree, tree_map
 from attention_from_scratch.verify import Case
@@ -45,7 +46,7 @@ def block_case(draw: Draw, norm: str, x) -> Case:
         draw,
         initial.init_block(draw.rng, 4, output_projection=norm != "paper", dtype=draw.dtype),
     )
-    keywords = {"n_heads": 2, "mask": causal_mask(5), "eps": 1e-8}
+    keywords = {"n_heads": 2, "mask": causal_mask(5), "eps": EPS}
     return Case(transformer.BLOCKS[norm], (params, x), keywords, "causal, 2 heads")
 
 
@@ -92,7 +93,7 @@ def transformer_cases(draw: Draw) -> list[Case]:
     stack = noisy(draw, {"blocks": blocks, "norm": initial.init_norm(4, dtype)})
     block = noisy(draw, initial.init_decoder_block(rng, 4, dtype=dtype))
     x, said = draw.normal(3, 5, 4), draw.normal(3, 4, 4)
-    common = {"n_heads": 2, "eps": 1e-8}
+    common = {"n_heads": 2, "eps": EPS}
     padded = {"real": (IDS != 0)[..., None], "mask": causal_mask(5) & padding_mask(IDS)}
     masks = {"mask": causal_mask(4), "memory_mask": padding_mask(IDS)}
     return [

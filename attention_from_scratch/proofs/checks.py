@@ -1,13 +1,10 @@
 """The command `verify`: every case against its derivative, against a framework, against a dump."""
 
-import json
-import math
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
-from attention_from_scratch.files import replace_file
 from attention_from_scratch.proofs.calls import calls_of
 from attention_from_scratch.proofs.cases import model_cases
 from attention_from_scratch.verify import Case, GradientError, compare, op_cases
@@ -109,7 +106,7 @@ def against(module, dtype: str, cases: dict[str, list[Case]], op: str | None) ->
 
 
 def errors_of(case: Case, theirs, framework: str) -> tuple[dict[str, tuple], str]:
-    """Of the output and of each gradient (largest error, in floors, whether it passed); the report.
+    """The errors of the output and of each gradient, as (largest, in floors, passed); the report.
 
     An error is the largest difference over the largest entry; in floors, the largest of any entry
     over its own floor, of which 16 are right.
@@ -152,18 +149,3 @@ def against_dump(op: str | None, path: Path) -> list[dict]:
         | {"passed": bool(row.passed)}
         for row in report.rows
     ]
-
-
-def write_json(path: Path, records: list[dict]) -> None:
-    """Write all rows for a machine to read; what is no finite number is null."""
-    text = json.dumps(finite(records), indent=1, allow_nan=False) + "\n"
-    replace_file(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
-
-
-def finite(value):
-    """A tree of records with None in place of NaN and infinity, which JSON does not have."""
-    if isinstance(value, dict):
-        return {name: finite(entry) for name, entry in value.items()}
-    if isinstance(value, list):
-        return [finite(entry) for entry in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

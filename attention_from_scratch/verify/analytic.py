@@ -84,12 +84,12 @@ class Noting(np.ndarray):
     conjugate = conj
 
     def var(self, *arguments, **keywords):
-        """The variance, of complex numbers that of their distances."""
+        """The variance, of complex numbers that of their distances from the mean."""
         self.note("var")
         return self.view(np.ndarray).var(*arguments, **keywords)
 
     def std(self, *arguments, **keywords):
-        """The standard deviation, likewise."""
+        """The standard deviation, of complex numbers that of their distances from the mean."""
         self.note("std")
         return self.view(np.ndarray).std(*arguments, **keywords)
 

@@ -96,7 +96,7 @@ class Measurement:
 
     @cached_property
     def nearby(self) -> list[tuple[Evaluation, Differences]]:
-        """The same at the calls of all runs: what measures there."""
+        """The op in double precision and its central differences, at the call of each run."""
         return [self.measures_at(moved, d_moved) for moved, d_moved, _ in self.runs]
 
     def calls_beside(self) -> Iterator[tuple[dict, Evaluation, Differences]]:

@@ -43,7 +43,7 @@ class GradientRow:
 
     @property
     def in_floors(self) -> float:
-        """The largest of them; up to 16 is right."""
+        """The largest difference of an entry, in floors; up to 16 is right."""
         return float(self.beyond.max())
 
     @cached_property

@@ -182,7 +182,7 @@ def explained(found: Explanation, names: Sequence[str]) -> dict:
 
 
 def agreements(model: SASRec, formula: Formula, histories) -> dict:
-    """Over many customers: attention, the model's losses and recency against the true losses.
+    """How attention, the model's losses and recency agree with the true losses, over customers.
 
     Of each customer what the model recommends first is explained.
     """
@@ -209,7 +209,7 @@ def agreements(model: SASRec, formula: Formula, histories) -> dict:
 
 
 def to_digits(values: np.ndarray, digits: int = 4) -> list:
-    """For a file that people may read; NaN, which JSON does not know, is None."""
+    """Rounded numbers, for a file that people may read; NaN, which JSON does not know, is None."""
     return [None if np.isnan(value) else round(float(value), digits) for value in values]
 
 

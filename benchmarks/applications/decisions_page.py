@@ -127,7 +127,7 @@ def many_customers(found: dict) -> list[str]:
 
 
 def the_report(result: dict) -> list[str]:
-    """As it is printed."""
+    """The section of the page that has the aggregate report as it is printed."""
     return [
         "## What do all customers say together?",
         "`aggregate_report(model, histories, times)`, as it is printed:",
@@ -246,12 +246,12 @@ def against_transitions(found: dict) -> list[str]:
 
 
 def no_films() -> list[str]:
-    """What to do to have them."""
+    """What to do to have the section of films."""
     return ["## Films", "Asked of films as well with `--data ml-100k.inter`."]
 
 
 def the_films(films: dict) -> list[str]:
-    """The same questions on real data."""
+    """The section of films: the questions about the bank, asked of real data."""
     user, training, ranked = films["user"], films["training"], films["ranking"]
     most = user["events"][int(np.argmax(user["loss"]))]
     came_true = "which was what the user saw next" if user["came_true"] else "the first choice"

@@ -170,13 +170,13 @@ class Films:
 
 
 def known_of_users(path: Path, labels: list[str]) -> dict[str, UserField]:
-    """From the file of users beside the events, if there is one."""
+    """What is known of users by the file of them beside the events, if there is one."""
     beside = path.with_suffix(".user")
     return read_user_fields(beside, labels) if beside.exists() else {}
 
 
 def drawn(rng, n_items: int, share: float) -> np.ndarray:
-    """So many of the items, at random: bool (V + 1,)."""
+    """Draw so many of the items at random: bool (V + 1,)."""
     flags = np.zeros(n_items + 1, bool)
     flags[rng.choice(np.arange(1, n_items + 1), round(share * n_items), replace=False)] = True
     return flags
@@ -198,7 +198,7 @@ def questions_of(histories: list[np.ndarray], left_out: np.ndarray) -> Questions
 
 
 def without(features: dict[str, np.ndarray], items: np.ndarray) -> dict[str, np.ndarray]:
-    """The same, nothing being known of some items."""
+    """Features of which nothing is known for some items: NaN in their rows."""
     return {name: np.where(items[:, None], np.nan, rows) for name, rows in features.items()}
 
 
@@ -358,7 +358,7 @@ def measured(model: Recommender, films: Films) -> dict:
 
 
 def scores_of(model: Recommender, films: Films, asked: Questions) -> np.ndarray:
-    """Of every film for each question; what the user has seen is not ranked."""
+    """The score of every film for each question; what the user has seen is not ranked."""
     told = films.told_of(model, asked.users, asked.histories)
     return mask_seen(model.scores(asked.histories, **told), asked.seen)
 
@@ -428,7 +428,7 @@ def named_films(films: Films, titles: tuple[str, ...]) -> np.ndarray:
 
 
 def recommended(model: Pipeline, films: Films, history: np.ndarray, k: int = 6) -> dict:
-    """Of the films left out, those recommended first after some others."""
+    """The films that are recommended first after a history, of those left out of training."""
     (scores,) = model.scores([history])
     scores = np.where(films.left_out, scores, -np.inf)
     return {

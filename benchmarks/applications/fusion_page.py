@@ -175,13 +175,13 @@ def new_films(counted: dict, runs: dict) -> str:
 
 
 def largest_error(counted: dict, runs: dict) -> float:
-    """Of the hit rates among the films left out."""
+    """The largest standard error of the hit rates among the films left out."""
     every = [*counted["baselines"], *(run for found in runs.values() for run in found)]
     return max(values(every, "new_among_new", "error"))
 
 
 def what_is_seen(counted: dict, runs: dict) -> list[str]:
-    """In sentences, as far as there are runs."""
+    """What the tables show, in sentences, as far as there are runs."""
     content = counted["baselines"][1]["test"]
 
     def hits(key, question):

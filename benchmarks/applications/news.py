@@ -115,7 +115,7 @@ class Newspaper(Study):
         return fitted.with_features(TITLES) if model.reads else fitted
 
     def scores(self, data: Asked, model: Model, fitted: Pipeline) -> np.ndarray:
-        """Of the articles that a reader can open."""
+        """The scores of the articles that a reader can open."""
         return open_to(super().scores(data, model, fitted), data.known.histories, data.at)
 
     def counted(self, data: Asked):

@@ -150,7 +150,7 @@ class Study:
         return {"behaviour": events.behaviours}
 
     def protocol(self, data: Asked) -> Protocol:
-        """Of validation; here people may come back to an item."""
+        """How the validation event is ranked; here people may come back to an item."""
         return whole_catalogue(exclude_seen=False)
 
     def wanted(self, events: Events) -> list[np.ndarray] | None:

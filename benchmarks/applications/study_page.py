@@ -126,7 +126,7 @@ def limit_table(study, found: dict) -> str:
 
 
 def reading(study, found: dict) -> str:
-    """In sentences: how near the first model comes, and what each thing that is told is worth."""
+    """Sentences: how near the first model comes, and what each thing that is told is worth."""
     full, *others = [key for key in study.MODELS if key in found["runs"]]
     lines = [
         f"- {study.MODELS[full].title}: {mean(tests(found['runs'][full], 'NDCG@10')):.3f} of "

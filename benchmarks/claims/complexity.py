@@ -33,7 +33,7 @@ WINDOW = 16  # of the local mask
 
 
 class Shape(NamedTuple):
-    """Of the input: (batch, n, d)."""
+    """The shape of an input: (batch, n, d)."""
 
     batch: int
     n: int
@@ -257,7 +257,7 @@ def crossings(result: dict, sweep: dict, op: str, other: str) -> str:
 
 
 def words(intervals: list[tuple[float, float]]) -> str:
-    """For people: "never", "at every n", "from 64 on", "from 30 to 210"."""
+    """Sizes in words: "never", "at every n", "from 64 on", "from 30 to 210"."""
     if not intervals:
         return "never"
     found = []

@@ -103,12 +103,12 @@ def attend(n_q: int, n_k: int) -> Callable[[], Callable]:
 
 
 def last_accuracies(result: dict, reader: str) -> list[float]:
-    """At the end of training, one for each seed."""
+    """The accuracies at the end of training, one for each seed."""
     return [run["accuracy"][-1] for run in result["runs"] if run["reader"] == reader]
 
 
 def cost_exponent(result: dict) -> float:
-    """Of n_q * n_k in the time, over the larger half of the products."""
+    """The exponent of n_q * n_k in the time, over the larger half of the products."""
     cells = sorted(result["times"], key=lambda cell: cell["n_q"] * cell["n_k"])
     cells = cells[len(cells) // 2 :]
     products = [cell["n_q"] * cell["n_k"] for cell in cells]

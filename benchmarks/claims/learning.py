@@ -112,7 +112,7 @@ def train_for(
 
 
 def log_probabilities(kind: Kind, params: Tree, ids: np.ndarray, batch: int = 250) -> np.ndarray:
-    """Of each answer 1..V: (N, L) -> (N, V)."""
+    """The log-probability of each answer 1..V: (N, L) -> (N, V)."""
     parts = np.array_split(ids, -(-len(ids) // batch))
     settings = {"stages": kind.stages, "ops": ops}
     scores = [pipeline.next_item_scores(params, part, **settings)[:, 1:] for part in parts]

@@ -104,12 +104,12 @@ def best(task: np.ndarray) -> dict[str, float]:
 
 
 def best_from_last(task: np.ndarray) -> dict[str, float]:
-    """Of who is told the last event only."""
+    """The best accuracy and cross-entropy of who is told the last event only."""
     return best(task.mean(axis=0))
 
 
 def best_sum(task: np.ndarray, steps: int = 3000) -> dict[str, float]:
-    """Of the best sum of two votes, softmax(A[last] + B[before last]): the table's best is not one.
+    """The best sum of two votes, softmax(A[last] + B[before last]): the table's best is not one.
 
     The cross-entropy is convex in A and B, so gradient descent finds its only minimum.
     """
@@ -162,7 +162,7 @@ def prepare(quick: bool, options) -> dict:
 
 
 def sizes() -> dict[str, int]:
-    """Of all models."""
+    """The sizes of a model, which all have alike."""
     return {"n_items": ITEMS, "max_len": LENGTH}
 
 
@@ -222,7 +222,7 @@ def curves(result: dict, task: str, model: str, name: str) -> np.ndarray:
 
 
 def final(result: dict, task: str, model: str, name: str = "accuracy") -> list[float]:
-    """At the end of training, one for each seed."""
+    """The accuracies at the end of training, one for each seed."""
     return curves(result, task, model, name)[:, -1].tolist()
 
 

@@ -229,7 +229,7 @@ def on_test(result: dict, variant: str, metric: str = CHOSEN_BY) -> np.ndarray:
 
 
 def difference(result: dict, first: str, second: str) -> tuple[float, float]:
-    """Of the means of NDCG@10, and its standard error over the seeds."""
+    """The difference of two means of NDCG@10, and its standard error over the seeds."""
     pair = [on_test(result, name) for name in (first, second)]
     error = sum(values.var(ddof=1) / len(values) for values in pair) ** 0.5
     return float(pair[0].mean() - pair[1].mean()), float(error)

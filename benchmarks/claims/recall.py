@@ -96,7 +96,7 @@ def prepare(quick: bool, options) -> dict:
 
 
 def widths(k: int) -> dict[str, int]:
-    """At which the models are equal: the positions of attention take more where k is larger."""
+    """The widths at which models are equal: attention's positions take more where k is larger."""
     return equal_widths(KINDS, PARAMETERS, n_items=ITEMS, max_len=k + 1)
 
 
@@ -168,7 +168,7 @@ def open_gates(rng, bias: np.ndarray, encoder: str, k: int) -> None:
 
 
 def look_inside(kind: Kind, params: Tree, ids, answers, batch: int = 64) -> dict:
-    """Of a recurrent layer the reach of its gradient; of attention the weight on the answer."""
+    """What a layer reaches: a recurrent one by its gradient, attention by its weight there."""
     ids, answers = ids[:batch], answers[:batch]
     if kind.stages.encoder in RECURRENT:
         return {"reach": [float(f"{norm:.4g}") for norm in reach(kind, params, ids, answers)]}
@@ -361,7 +361,7 @@ def verdict(result: dict) -> str:
 
 
 def left_over(result: dict) -> dict[str, float]:
-    """Of each recurrent layer's gradient, before training, what is left at the far end."""
+    """What is left of each recurrent layer's gradient at the far end, before training."""
     layers = [model for model in KINDS if model not in ATTENTION]
     return {name: float(np.median(reaches(result, name, "before")[:, -1])) for name in layers}
 

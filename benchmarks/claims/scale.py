@@ -91,12 +91,12 @@ def values(result: dict, phase: str, size: int, name: str) -> list[float]:
 
 
 def median(result: dict, phase: str, size: int, name: str) -> float:
-    """Over the rounds."""
+    """The median over the rounds."""
     return quartiles(values(result, phase, size, name))[0]
 
 
 def exponent(result: dict, phase: str) -> float:
-    """Of the number of events in the time, over all sizes."""
+    """The exponent of the number of events in the time, over all sizes."""
     sizes = sizes_of(result)
     events = [median(result, phase, size, "events") for size in sizes]
     return slope(events, [median(result, phase, size, "seconds") for size in sizes])

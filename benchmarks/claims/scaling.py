@@ -43,7 +43,7 @@ def measure(quick: bool = False) -> dict:
 
 
 def observe(n: int, d: int, scale: str, seed: int) -> dict[str, float]:
-    """Of one draw of n queries and n keys.
+    """What one draw of n queries and n keys shows.
 
     The size of a gradient is the norm of its row: one for each query, or each key. Their median is
     what a typical row gets; their root mean square is carried by the largest.

@@ -62,7 +62,7 @@ def main(arguments: list[str]) -> None:
 
 
 def make_parser(name: str) -> argparse.ArgumentParser:
-    """The options of all of them, and those of this one."""
+    """The parser of a claim's options: those that all claims have, and its own."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.claims",
         description=__doc__,
@@ -115,7 +115,7 @@ def file_of(runs: Path, number: int, name: str) -> Path:
 
 
 def files_of_all(claim, runs: Path, options) -> list[Path]:
-    """Of every run that the page needs, whoever does it."""
+    """The file of every run that the page needs, whoever does it."""
     seeds = sorted({*options.seeds, *SEEDS[options.quick]})
     return [file_of(runs, *pair) for pair in product(seeds, claim.variants(options.quick))]
 

@@ -67,7 +67,7 @@ def main(arguments: list[str] | None = None, who: dict | None = None) -> None:
 
 
 def versions() -> dict[str, str]:
-    """Of NumPy, mpmath and PyTorch, if it is there."""
+    """The versions of NumPy, mpmath and PyTorch, if it is there."""
     found = {"NumPy": np.__version__, "mpmath": mpmath.__version__}
     try:
         import torch

@@ -25,7 +25,7 @@ def ours(name: str, inputs: tuple[np.ndarray, ...], ops: ModuleType = plain) -> 
 
 
 def pytorchs(name: str, inputs: tuple[np.ndarray, ...]) -> list[np.ndarray]:
-    """The same of PyTorch."""
+    """What PyTorch gives for a function: its value and its slopes, entry by entry."""
     import torch
     from torch.nn import functional
 

@@ -39,7 +39,7 @@ def slope_of_sigmoid(x: mpf) -> mpf:
 
 
 def slope_of_tanh(x: mpf) -> mpf:
-    """As tanh(x) is 2 sigmoid(2x) - 1."""
+    """The slope of tanh, as tanh(x) is 2 sigmoid(2x) - 1."""
     return 4 * slope_of_sigmoid(2 * x)
 
 
@@ -54,7 +54,7 @@ def normal(x: mpf) -> mpf:
 
 
 def gelu(x: mpf) -> mpf:
-    """That is x Phi(x)."""
+    """The gelu of x, x Phi(x)."""
     return x * normal(x)
 
 
@@ -69,7 +69,7 @@ def argument_of_tanh(x: mpf) -> mpf:
 
 
 def tanh_gelu(x: mpf) -> mpf:
-    """That is x (1 + tanh(u)) / 2."""
+    """The tanh form of the gelu, x (1 + tanh(u)) / 2."""
     return x * sigmoid(2 * argument_of_tanh(x))
 
 
@@ -90,7 +90,7 @@ def binary_cross_entropy(x: mpf, t: mpf) -> mpf:
 
 
 def slope_in_logits(x: mpf, t: mpf) -> mpf:
-    """That is s - t."""
+    """The slope of binary cross-entropy in the logit, s - t."""
     return (1 - t) * sigmoid(x) - t * sigmoid(-x)
 
 

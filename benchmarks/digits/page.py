@@ -9,8 +9,9 @@ from benchmarks.digits.exact import EXACT, UNITS, exact_values, units_off
 
 ABOUT = (
     "Functions of one number and their slopes, against mpmath, at {numbers} numbers of every size "
-    "in each dtype: subnormal, huge, random, and those where a result vanishes. A target of the "
-    "cross-entropy is 0, 1, anything between, or what the sigmoid of its logit is rounded to.",
+    "in each dtype: subnormal, huge, random, and those where a result vanishes. Ours are plain "
+    "ops. A target of the cross-entropy is 0, 1, anything between, or what the sigmoid of its "
+    "logit is rounded to.",
     "A *unit* is one of the last place of the exact result for the input as it is, or the least "
     "number above 0 where that is more. A result may be {units} units off, or by what half a unit "
     "of an input changes, whichever is more: as much was lost when the input was rounded.",

@@ -73,7 +73,7 @@ def seeds(results: list[dict]) -> str:
 
 
 def cores_of(result: dict) -> int:
-    """On how many it was made: as many as there were processes, or threads."""
+    """On how many cores a run was made: as many as there were processes, or threads."""
     processes = result.get("processes", 1)
     return result["threads"] if processes == 1 else processes
 

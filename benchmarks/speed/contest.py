@@ -24,7 +24,7 @@ class Contender(NamedTuple):
     settings: dict
 
     def start(self) -> subprocess.Popen:
-        """Its process, which is preparing itself."""
+        """Start the process of the contender, which prepares itself meanwhile."""
         command = [sys.executable, "-m", "benchmarks.speed.worker", self.module, self.function]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         return subprocess.Popen([*command, json.dumps(self.settings)], text=True, **pipes)
@@ -82,7 +82,7 @@ def ask(process: subprocess.Popen, line: str | None) -> dict:
 
 
 def median(of: dict) -> float:
-    """Of the seconds of a contender."""
+    """The median of the seconds of a contender."""
     return quartiles(of["seconds"])[0]
 
 
@@ -97,7 +97,7 @@ def ratio(ours: dict, theirs: dict) -> str:
 
 
 def fastest(found: Mapping[str, dict], names: Sequence[str]) -> str:
-    """Of these contenders the one with the smallest median."""
+    """The contender of these names that has the smallest median."""
     return min(
         (name for name in names if found[name].get("seconds")), key=lambda n: median(found[n])
     )

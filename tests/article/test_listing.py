@@ -36,7 +36,7 @@ def epsilons(found, expected, scale=None):
 
 @pytest.fixture
 def model():
-    """With the weights that the golden values belong to."""
+    """The listing with the weights that the golden values belong to."""
     model = listing(dim=GOLDEN["weights.0"].shape[1])
     model.set_weights(numbered("weights"))
     return model

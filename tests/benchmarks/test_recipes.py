@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from benchmarks import baselines, movielens
+from benchmarks import baselines, frameworks, movielens
 from benchmarks.applications import __main__ as applications
 from benchmarks.applications import decisions, fusion, news, shop, social
 from benchmarks.claims.__main__ import CLAIMS
@@ -12,6 +12,8 @@ from benchmarks.claims.trained import CLAIMS as TRAINED
 from benchmarks.claims.writing import RESULTS as CLAIMED
 from benchmarks.common.resuming import read_results
 from benchmarks.common.writing import as_read, in_words, read_json, recipe_lines
+from benchmarks.digits import __main__ as digits
+from benchmarks.digits import page as digits_page
 from benchmarks.reproduce.__main__ import RESULTS as REPRODUCED
 from benchmarks.reproduce.recipes import RECIPES
 
@@ -70,16 +72,24 @@ def test_claims_are_of_the_plain_ops(name):
     assert read_json(CLAIMED / f"{name}.json")["ops"] == "plain"
 
 
-def test_every_page_of_what_is_trained_names_its_ops():
+def test_every_page_names_its_ops():
     pages = {
         "plain": [*CLAIMED.glob("*.md"), *applications.RESULTS.glob("*.md")],
         "fast": [REPRODUCED / f"{'-'.join(key)}.md" for key in RECIPES],
     }
     pages["plain"] += [baselines.RESULTS / "README.md", movielens.RESULTS / "README.md"]
+    pages["plain"] += [digits.RESULTS / "digits.md", frameworks.RESULTS]
+    pages["plain"] += [frameworks.RESULTS.with_name("keras-listing.txt")]
     for ops, paths in pages.items():
         assert len(paths) >= 4
         for path in paths:
             assert f"{ops} ops" in path.read_text("utf-8"), path
+
+
+def test_the_page_of_digits_is_what_its_results_make():
+    made = digits_page.page(read_json(digits.RESULTS / "digits.json"))
+    assert made == (digits.RESULTS / "digits.md").read_text("utf-8")
+    assert frameworks.RESULTS.read_text("utf-8").startswith(frameworks.ABOUT)
 
 
 def test_settings_are_told_in_words():

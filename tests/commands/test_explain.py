@@ -44,7 +44,9 @@ def test_of_a_model_that_was_trained_to_rank_it_says_so(shelf, call, tmp_path, o
 
 def test_a_model_that_counts_has_no_logits_to_explain(shelf, call, tmp_path, costs_one_line):
     run = made(shelf, call, tmp_path, "--model", "markov")
-    message = "a markov model counts: its scores are no logits"
+    with pytest.raises(ValueError, match=r"^a markov model counts: its scores are no") as said:
+        load(run / "model.npz").explain([5, 6, 7], 8)
+    message = str(said.value)
     costs_one_line(["explain", run, *ASKED], message)
 
 

@@ -90,13 +90,11 @@ def test_an_option_is_read_as_what_it_may_be():
     )
     assert (options["n_blocks"], options["n_heads"], options["n_negatives"]) == (3, 5, 4)
     assert (options["dropout"], options["clip"], options["patience"]) == (0.5, 2.0, None)
-    assert (options["mask_padding"], options["output_projection"], options["pieces"]) == (
-        *(False, True),
-        True,
-    )
+    flags = options["mask_padding"], options["output_projection"], options["pieces"]
+    assert flags == (False, True, True)
     assert (options["ops"], options["norm"]) == ("fast", "paper")
     assert parsed("--ops", "fast")["ops"] == "fast"
-    assert parsed("--model", "bpr", "--ops", "plain")["ops"] == "plain"
+    assert parsed("--model", "gru4rec", "--ops", "plain")["ops"] == "plain"
     assert parsed("--model", "item-knn", "--half-life", "none")["half_life"] is None
     assert parsed("--model", "item-knn", "--half-life", "2.5")["half_life"] == 2.5
     assert parsed("--model=item-knn", "--k", "7")["k"] == 7
@@ -142,7 +140,11 @@ def test_what_no_command_line_can_say_is_not_made_an_option():
         ("--model bpr --heads 3", "--heads is of sasrec and pipeline, not of bpr"),
         ("--model=bpr --heads=3", "--heads is of sasrec and pipeline, not of bpr"),
         ("--heads 3 --model bpr", "--heads is of sasrec and pipeline, not of bpr"),
-        ("--model markov --fast", "--fast is of sasrec, gru4rec, pipeline and bpr, not of markov"),
+        ("--model markov --fast", "--fast is of sasrec, gru4rec and pipeline, not of markov"),
+        ("--model bpr --ops plain", "--ops is of sasrec, gru4rec and pipeline, not of bpr"),
+        ("--ops plain --fast", "argument --fast: not allowed with argument --ops"),
+        ("--fast --ops plain", "argument --ops: not allowed with argument --fast"),
+        ("--threads 1 --processes 2", "argument --processes: not allowed with argument --threads"),
         ("--model popular --epochs 3", "--epochs is of sasrec, gru4rec, pipeline and bpr, not of"),
         ("--model bpr --no-pieces", "--no-pieces is of sasrec, gru4rec and pipeline, not of bpr"),
         ("--model gru4rec --norm pre", "--norm is of sasrec, not of gru4rec"),

@@ -14,6 +14,7 @@ PAGE = ROOT / "docs" / "architecture.md"
 STOP = re.compile(r"^\| (\d+) \| \[[^]]+\]\(\.\./([^)]+)\) \| `(\w+)` \|", re.MULTILINE)
 STOPS = [(file, function) for _, file, function in STOP.findall(PAGE.read_text(encoding="utf-8"))]
 MOST_FILES, MOST_VISITS, MOST_LINES = 12, 2, 400
+SPEED = ("training/threads.py", "training/pieces.py", "training/memory.py")
 AROUND = ("divergence", "memory", "pieces", "streams", "threads")
 
 
@@ -26,6 +27,21 @@ def functions(file):
 @pytest.mark.parametrize(("file", "function"), STOPS)
 def test_every_stop_of_the_walk_is_there(file, function):
     assert function in functions(file)
+
+
+def test_the_walk_holds_events_out_where_they_are_held_out_and_says_what_reads_them():
+    text = PAGE.read_text(encoding="utf-8")
+    assert ("attention_from_scratch/commands/events.py", "of") in STOPS
+    for file, function in (("commands/runs.py", "read"), ("data/split.py", "leave_one_out")):
+        assert f"`{function}` in\n[{file}]" in text
+        assert function in functions(f"attention_from_scratch/{file}")
+
+
+def test_what_is_there_for_speed_alone_is_named_and_there():
+    text = PAGE.read_text(encoding="utf-8")
+    for name in ("fast", "training/forks", "rows.py", "models/trained.py", *SPEED):
+        assert f"`{name}`" in text
+        assert (ROOT / "attention_from_scratch" / name).exists()
 
 
 def test_the_walk_opens_few_files_seldom_and_short_ones():

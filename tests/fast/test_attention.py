@@ -118,8 +118,7 @@ def test_any_number_of_threads_gives_the_same_bits():
         drops = Dropout(0.5, np.random.default_rng(0), None, np.float32)
         with ThreadPoolExecutor(workers) as pool:
             output, backward = blocks.attention_in_blocks(
-                *(*inputs, fast.causal_mask(300), 0.5, drops),
-                **{"over": pool.map, "n_groups": 8},
+                *inputs, fast.causal_mask(300), 0.5, drops, over=pool.map, n_groups=8
             )
             found.append([output, *backward(output)])
     for one, other in zip(*found, strict=True):

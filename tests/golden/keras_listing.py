@@ -121,7 +121,8 @@ def agreement(n=37):
     keras.utils.set_random_seed(0)
     theirs, ours, (x, y) = create_model(), listing(), sequences(n)
     ours.set_weights(theirs.get_weights())
-    print(f"keras {keras.__version__} (tensorflow {tf.__version__}), errors in epsilons of float32")
+    made_with = f"keras {keras.__version__} (tensorflow {tf.__version__}), ours on plain ops"
+    print(f"{made_with}, errors in epsilons of float32")
     show("probabilities", ours.predict(x), theirs.predict(x, verbose=0))
     expected_loss, expected = loss_and_gradients(theirs, x, y)
     loss, backward = pipeline.next_item_loss(

@@ -26,7 +26,7 @@ def golden_cases(seed=0):
 
 
 def d_output_of(case):
-    """The same for everybody."""
+    """The gradient that every framework is handed for the output of a case."""
     output, _ = case.op(*case.inputs, **case.keywords)
     return np.random.default_rng([0, 1]).standard_normal(np.shape(output))
 

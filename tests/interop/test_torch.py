@@ -14,7 +14,7 @@ def normal(*shape, seed=0):
 
 
 def attention_state(width=8, kdim=None, vdim=None):
-    """Of a MultiheadAttention, with entries for each map where widths differ."""
+    """The state of a MultiheadAttention, with entries for each map where widths differ."""
     state = {"in_proj_weight": normal(3 * width, width)}
     if kdim or vdim:
         widths = zip("qkv", (width, kdim or width, vdim or width), strict=True)
@@ -24,7 +24,7 @@ def attention_state(width=8, kdim=None, vdim=None):
 
 
 def recurrent_state(n_gates=4, width=3, size=4, layer=0, reverse=False):
-    """Of one layer of an RNN, a GRU or an LSTM, in one direction or both."""
+    """The state of one layer of an RNN, a GRU or an LSTM, in one direction or both."""
     rows, state = n_gates * size, {}
     for seed, end in enumerate(["", "_reverse"][: 1 + reverse]):
         state |= {

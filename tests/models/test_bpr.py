@@ -263,7 +263,9 @@ def test_fold_in_ends_where_the_gradient_of_the_loss_is_0(regularization):
     here, start = (
         bpr_loss(
             params | {"users": users[None]},
-            *(nobody, positives, negatives),
+            nobody,
+            positives,
+            negatives,
             regularization=regularization,
         )[1]()["users"]
         for users in (vector, np.zeros(3))
@@ -329,3 +331,17 @@ def test_scoring_before_fit_and_unknown_items_are_errors(model):
         BPR(N_ITEMS).scores([[1]])
     with pytest.raises(ValueError, match="histories of user 0 holds 21"):
         model.scores([[21]])
+
+
+def test_both_ops_teach_the_same_to_the_last_bit():
+    """So the shell, where they can be chosen for other models, asks nobody."""
+    rng = np.random.default_rng(0)
+    histories = [rng.integers(1, 61, rng.integers(2, 30)) for _ in range(100)]
+    plain, quick = (
+        BPR(60, 8, ops=ops).fit(histories, epochs=3, batch_size=128, progress=False)
+        for ops in ("plain", "fast")
+    )
+    for name, array in plain.params.items():
+        np.testing.assert_array_equal(array, quick.params[name])
+    strangers = [[1, 2, 3], [7], []]
+    np.testing.assert_array_equal(plain.scores(strangers), quick.scores(strangers))

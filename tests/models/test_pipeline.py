@@ -460,7 +460,7 @@ def test_attention_weights_are_those_of_the_functions():
 )
 def test_what_compares_nothing_has_no_weights(settings):
     model = fitted(encoder="gru", epochs=1, **settings)
-    with pytest.raises(ValueError, match=r"^this model compares no event with another"):
+    with pytest.raises(ValueError, match=r"^a pipeline model compares no event with anoth"):
         model.attention_weights([1, 2])
     with pytest.raises(ValueError, match=r"^history is empty, but attention needs"):
         model.attention_weights([])

@@ -1,6 +1,7 @@
 """Any saved model can be read without saying which it is, also of a version from before."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -88,10 +89,19 @@ def rewritten(source, target, **changes):
     return target
 
 
-@pytest.mark.parametrize("number", [3, 99, 0, "two", None])
-def test_a_format_of_another_version_is_refused_by_a_line_that_says_so(tmp_path, number):
+@pytest.mark.parametrize("number", [3, 99, 10**30])
+def test_a_format_of_a_newer_version_is_refused_by_a_line_that_says_so(tmp_path, number):
     path = rewritten(BEFORE / "sasrec.npz", tmp_path / "new.npz", format=number)
-    with pytest.raises(ValueError, match=r"new\.npz has format .*this version reads formats 1 to"):
+    said = f"has format {number}, but this version reads formats 1 to 2: a newer version wrote it"
+    with pytest.raises(ValueError, match=rf"new\.npz {said}"):
+        load(path)
+
+
+@pytest.mark.parametrize("number", [0, -1, "two", None, 1.5, 1.0, [2], True], ids=repr)
+def test_a_format_that_no_version_has_is_not_taken_for_a_newer_one(tmp_path, number):
+    path = rewritten(BEFORE / "sasrec.npz", tmp_path / "new.npz", format=number)
+    said = f"new.npz: its format is {number!r}, but must be an integer from 1 on"
+    with pytest.raises(ValueError, match=re.escape(said)):
         load(path)
 
 

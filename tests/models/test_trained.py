@@ -113,6 +113,18 @@ def test_users_with_fewer_than_two_events_are_in_no_batch_but_are_counted():
     )
 
 
+@pytest.mark.parametrize(("pieces", "most"), [(False, MAX_LEN), (True, 500)])
+def test_processes_are_chosen_by_the_events_that_are_learned_from(monkeypatch, pieces, most):
+    counts = []
+    monkeypatch.setattr(
+        "attention_from_scratch.models.trained.processes_that_help",
+        lambda n_events, n_shards: counts.append(n_events) or 1,
+    )
+    long = [RNG.integers(1, N_ITEMS + 1, 500) for _ in range(4)]
+    Toy().fit([*long, [1, 2]], epochs=2, pieces=pieces, progress=False)
+    assert counts == [2 * (4 * most + 2)]
+
+
 def test_a_model_without_context_needs_none():
     model = fit(Toy())
     assert all(shard.context == {} for shard in model.shards_seen)

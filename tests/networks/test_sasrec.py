@@ -1,5 +1,6 @@
 """What holds of the encoder and its losses whatever the parameters."""
 
+import inspect
 import math
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 from attention_from_scratch import fast
 from attention_from_scratch import ops as plain
+from attention_from_scratch.models.sasrec import SASRecSettings
 from attention_from_scratch.networks import sasrec
 from attention_from_scratch.networks.events import embed
 from attention_from_scratch.rows import tree_sum
@@ -215,3 +217,22 @@ def test_counted_from_the_start_more_zeros_on_the_left_change_nothing(params, se
     narrow, _ = sasrec.encode(params, histories, **settings)
     wide, _ = sasrec.encode(params, np.pad(histories, ((0, 0), (2, 0))), **settings)
     np.testing.assert_allclose(wide[:, 2:], narrow, rtol=0, atol=1e-12)
+
+
+def test_what_the_network_takes_for_said_is_what_the_model_does():
+    parameters = inspect.signature(sasrec.embedded).parameters
+    for name in ("norm", "mask_padding", "count_from"):
+        assert parameters[name].default == getattr(SASRecSettings(7), name)
+
+
+@pytest.mark.parametrize("norm", ["pre", "post", "paper"])
+@pytest.mark.parametrize("said", [None, True, False])
+def test_network_and_model_agree_whether_there_is_an_output_projection(norm, said):
+    sizes = {"n_items": 7, "max_len": 4, "dim": 4, "n_blocks": 1}
+    params = sasrec.init_params(
+        np.random.default_rng(0), **sizes, norm=norm, output_projection=said
+    )
+    there = params["blocks"][0]["attention"]["output"] is not None
+    assert there == (norm != "paper" if said is None else said)
+    settings = SASRecSettings(7, norm=norm, output_projection=said)
+    assert settings.output_projection is there

@@ -17,7 +17,7 @@ def ops(request):
 
 @pytest.fixture(scope="session")
 def assert_same(ops):
-    """Of two arrays: to the last bit, or, of fast ops, to 32 epsilons of the largest entry.
+    """Hold two arrays equal: to the last bit, or, of fast ops, to 32 epsilons of the largest entry.
 
     Nothing else is laxer for the fast ops: where a test asks for 0, it is 0.
     """

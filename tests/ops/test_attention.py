@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from attention_from_scratch import fast
 from attention_from_scratch.verify import check_gradients
 
 SEEDS = st.integers(0, 99)
@@ -132,11 +133,24 @@ def test_gradients(ops, case):
 def test_gradients_through_dropout(ops, case):
     query, key, value, mask = case
     keep = np.random.default_rng(0).random((query.shape[-2], key.shape[-2])) < 0.6
-    check_gradients(
-        ops.scaled_dot_product_attention,
-        *(query, key, value),
-        **{"mask": mask, "dropout_p": 0.4, "keep": keep, **ALONG},
-    )
+    noise = {"dropout_p": 0.4, "keep": keep}
+    attention = ops.scaled_dot_product_attention
+    check_gradients(attention, query, key, value, mask=mask, **noise, **ALONG)
+
+
+@pytest.mark.parametrize("lead", [(2, 3), (1, 3), ()], ids=str)
+def test_dropout_takes_a_mask_of_the_fast_ops(ops, lead):
+    rng = np.random.default_rng(0)
+    x, key = rng.standard_normal((2, 3, 5, 4)), rng.standard_normal((*lead, 5, 4))
+    for band in (fast.causal_mask(5), fast.causal_mask(5) & (rng.random((3, 5, 5)) < 0.8)):
+        results = []
+        for keep in (band, np.asarray(band)):
+            output, backward = ops.scaled_dot_product_attention(
+                x, key, key, mask=band, dropout_p=0.3, keep=keep
+            )
+            results.append([output, *backward(output)])
+        for found, expected in zip(*results, strict=True):
+            np.testing.assert_array_equal(found, expected)
 
 
 @given(cases())
@@ -349,11 +363,8 @@ def test_multi_head_gradients_without_and_with_two_leading_axes(ops, lead):
     rng = np.random.default_rng(1)
     params, (query, key, value) = draw_params(rng, 4), rng.standard_normal((3, *lead, 5, 4))
     keywords = {"mask": ops.causal_mask(5), "dropout_p": 0.3, "keep": rng.random((5, 5)) < 0.7}
-    check_gradients(
-        ops.multi_head_attention,
-        *(params, query, key, value),
-        **{"n_heads": 2, "projections": 3, "raise_on_failure": True, **keywords},
-    )
+    settings = {"n_heads": 2, "projections": 3, "raise_on_failure": True}
+    check_gradients(ops.multi_head_attention, params, query, key, value, **settings, **keywords)
 
 
 def test_self_attention_adds_up_its_three_gradients(ops):

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from attention_from_scratch import fast
 from attention_from_scratch.verify import check_gradients
 
 SIZES = st.lists(st.integers(1, 6), min_size=1, max_size=3, unique=True)
@@ -20,6 +21,16 @@ def test_what_is_kept_is_divided_by_the_chance_to_be_kept(ops, sizes, seed, p):
             expected = of[entry] / (1 - p) if keep[entry] else 0
             assert abs(found[entry] - expected) < 1e-15 * abs(of[entry]) * 4
             assert keep[entry] or found[entry] == 0
+
+
+def test_a_mask_of_the_fast_ops_keeps_what_it_keeps_written_out(ops):
+    x = np.random.default_rng(0).standard_normal((2, 5, 5))
+    results = []
+    for keep in (fast.causal_mask(5), np.asarray(fast.causal_mask(5))):
+        output, backward = ops.dropout(x, p=0.3, keep=keep)
+        results.append((output, backward(x)))
+    np.testing.assert_array_equal(*results)
+    assert np.all((results[0][0] != 0) == np.tri(5))
 
 
 @given(SIZES, st.integers(0, 99))

@@ -52,7 +52,19 @@ def test_padding_and_causal_combine_for_every_sequence(ops):
         assert mask[b, i, j] == (j <= i and ids[b, j] != 0)
 
 
-@pytest.mark.parametrize("window", [0, -1])
+@pytest.mark.parametrize("window", [0, -1, 1.5, 2.0, None, True])
 def test_a_window_without_the_position_itself_is_named(ops, window):
-    with pytest.raises(ValueError, match=f"window was {window}, but must be at least 1"):
+    with pytest.raises(ValueError, match=f"window was {window}, but must be an integer from 1 on"):
         ops.local_mask(3, window)
+
+
+@pytest.mark.parametrize("length", [-1, 1.5, 2.0, None, True])
+def test_a_length_that_is_none_is_named(ops, length):
+    for make in (ops.causal_mask, lambda length: ops.local_mask(length, 1)):
+        with pytest.raises(ValueError, match=f"length was {length}, but must be an integer from 0"):
+            make(length)
+
+
+def test_lengths_and_windows_of_numpy_will_do(ops):
+    mask = ops.causal_mask(np.int64(3)) & ops.local_mask(np.int32(3), np.int64(2))
+    assert np.asarray(mask).astype(int).tolist() == [[1, 0, 0], [1, 1, 0], [0, 1, 1]]

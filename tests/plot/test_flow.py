@@ -13,7 +13,7 @@ def texts(figure):
 
 
 def extents(figure, kind):
-    """Of the boxes or arrows, in pixels, from above to below."""
+    """The extents of the boxes or arrows, in pixels, from above to below."""
     figure.draw_without_rendering()
     found = [patch for patch in figure.axes[0].patches if isinstance(patch, kind)]
     return [patch.get_window_extent() for patch in found]

@@ -235,7 +235,7 @@ def cut(histories=HISTORIES, seed=0, n_targets=3, cuts=5, max_len=12, **columns)
 
 
 def pieces_of(batches):
-    """Of every piece: its user, where it ends, its row of ids and its row of targets."""
+    """What every piece is: its user, where it ends, its row of ids and its row of targets."""
     return [
         (user[-1] - 1, place[-1], ids, targets)
         for batch in batches

@@ -246,12 +246,9 @@ def test_what_overflows_is_an_error_with_a_name_and_no_warning():
 
     for clip in (None, 1.0):
         for lr in (1e30, 1e300):
-            adam = Adam(params, lr=lr)
+            adam, settings = Adam(params, lr=lr), {"clip": clip, "threads": 1, "progress": False}
             with pytest.raises(FloatingPointError, match="epoch 1"):
-                train(
-                    *(steep, params, lambda epoch: [BATCHES[0]] * 3, adam),
-                    **{"epochs": 1, "clip": clip, "threads": 1, "progress": False},
-                )
+                train(steep, params, lambda epoch: [BATCHES[0]] * 3, adam, epochs=1, **settings)
 
 
 @pytest.mark.parametrize(

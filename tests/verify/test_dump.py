@@ -12,7 +12,7 @@ def normal(*shape, seed=0):
 
 
 def attention_dump(dtype=np.float64):
-    """As somebody's kernel would write it."""
+    """A dump of attention as somebody's kernel would write it."""
     query, key, value = (normal(2, 5, 4, seed=i).astype(dtype) for i in range(3))
     mask, d_output = ops.causal_mask(5), normal(2, 5, 4, seed=4).astype(dtype)
     wide = [x.astype(np.float64) for x in (query, key, value)]

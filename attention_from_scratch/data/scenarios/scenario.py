@@ -76,7 +76,8 @@ class Scenario:
 
     def interactions(self, n_users: int, rng: np.random.Generator, **settings) -> Interactions:
         """`sample` as `Interactions`: all of the catalogue, ids as here, items labelled by name."""
-        return self.labelled(*self.sample(n_users, rng, **settings))
+        events = self.sample(n_users, rng, **settings)
+        return self.labelled(*(events if isinstance(events, Events) else [events]))
 
     def labelled(self, histories, behaviours=None, times=None) -> Interactions:
         """Events as `Interactions`: users are labelled by number, from 1, and items by name."""

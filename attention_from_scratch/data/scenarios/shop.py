@@ -11,7 +11,6 @@ from typing import ClassVar
 import numpy as np
 
 from attention_from_scratch.arguments import check_ids
-from attention_from_scratch.data.interactions import Interactions
 from attention_from_scratch.data.scenarios.scenario import (
     Scenario,
     cut_rows,
@@ -130,9 +129,3 @@ class Shop(Scenario):
         for t in range(1, length[1]):
             events[:, t] = draw(self._mixture(events[:, 0], events[:, t - 1]), rng)
         return cut_rows(events, lengths)
-
-    def interactions(
-        self, n_users: int, rng: np.random.Generator, *, length: tuple[int, int] = (5, 20)
-    ) -> Interactions:
-        """`sample` as `Interactions`: all of the catalogue, ids as here, items labelled by name."""
-        return self.labelled(self.sample(n_users, rng, length=length))

@@ -69,7 +69,7 @@ def torch(
 
 
 def torch_replicas(**settings):
-    """The same in processes that average their gradients, a shard each."""
+    """PyTorch's epoch in processes that average their gradients, a shard each."""
     from benchmarks.speed.peers.torch_processes import with_followers
 
     processes = settings["threads"]

@@ -58,7 +58,7 @@ def train(gate: Gate, loss: str, shape: dict) -> None:
     first = os.getpid()
 
     class WhenAsked(SASRec):
-        """Its batches wait at the gate."""
+        """A model whose batches wait at the gate."""
 
         def batches(self, sequences, batch_size, epoch, **columns):
             gate.pass_through(first=os.getpid() == first)

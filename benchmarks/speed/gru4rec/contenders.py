@@ -50,7 +50,7 @@ def torch(*, data, threads, n_shards=None, chunked=False, users=None, rank=None,
 
 
 def torch_replicas(**settings):
-    """The same in processes that average their gradients, a shard each."""
+    """PyTorch's step of GRU4Rec in processes that average their gradients, a shard each."""
     from benchmarks.speed.peers.torch_processes import with_followers
 
     processes = settings["threads"]

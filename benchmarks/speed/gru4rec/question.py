@@ -43,7 +43,7 @@ def encoder_contenders(encoder: str, settings: dict) -> dict[str, Contender]:
 
 
 def gru_contenders(settings: dict) -> dict[str, Contender]:
-    """With threads, and the peers."""
+    """The contenders of a step of GRU4Rec: ours with threads, and the peers."""
 
     def of(function, **more):
         return Contender(CONTENDERS, function, settings | more)

@@ -38,7 +38,7 @@ def loop_backward(query, key, value, weights, d_output):
 
 
 def loop(query, key, value, d_output):
-    """All sequences of a batch, one after the other."""
+    """The gradients of attention by loops, one sequence of the batch after the other."""
     gradients = []
     for one in zip(query, key, value, d_output, strict=True):
         *inputs, d_one = one
@@ -48,7 +48,7 @@ def loop(query, key, value, d_output):
 
 
 def with_ops(which, query, key, value, d_output):
-    """The same with an op of `ops` or `fast`."""
+    """The gradients of attention by the op of `ops` or `fast`, the whole batch at once."""
     mask = which.causal_mask(query.shape[1])
     _, backward = which.scaled_dot_product_attention(query, key, value, mask=mask)
     return backward(d_output)

@@ -43,7 +43,7 @@ def linear(params, x):
 
 
 def layer_norm(params, x):
-    """Over the last axis."""
+    """Layer normalisation over the last axis."""
     centred = x - x.mean(-1, keepdims=True)
     z = centred * jax.lax.rsqrt((centred**2).mean(-1, keepdims=True) + EPS)
     return z * params["weight"] + params["bias"]

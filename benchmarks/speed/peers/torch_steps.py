@@ -102,5 +102,5 @@ class Replica(nn.parallel.DistributedDataParallel):
 
     @property
     def items(self):
-        """Of the model inside."""
+        """The item table of the model inside."""
         return self.module.items

@@ -80,7 +80,7 @@ def torch(
 
 
 def torch_replicas(**settings):
-    """The same in processes that average their gradients, a shard each."""
+    """PyTorch's step in processes that average their gradients, a shard each."""
     from benchmarks.speed.peers.torch_processes import with_followers
 
     processes, batch = settings["threads"], settings.get("shape", SHAPE)["batch"]
