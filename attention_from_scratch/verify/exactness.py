@@ -11,8 +11,12 @@ from collections.abc import Callable
 import numpy as np
 
 LONGER = {
-    np.dtype(np.float32): np.dtype(np.float64),
-    np.dtype(np.float64): np.dtype(np.longdouble),  # on some machines no longer
+    dtype: longer
+    for dtype, longer in (
+        (np.dtype(np.float32), np.dtype(np.float64)),
+        (np.dtype(np.float64), np.dtype(np.longdouble)),  # on some machines no longer
+    )
+    if np.finfo(longer).eps < np.finfo(dtype).eps
 }
 PRODUCTS = {np.multiply, np.true_divide, np.square, np.sqrt, np.reciprocal}
 SUMS = {np.add, np.subtract}
@@ -32,28 +36,23 @@ def exact(function: Callable, method: str, arguments: list, keywords: dict, resu
     result : array of floats
         What came of it.
     """
-    floats = [
-        x for x in arguments if isinstance(x, np.ndarray | np.generic) and x.dtype.kind == "f"
-    ]
-    dtypes = {x.dtype for x in floats}
-    if not dtypes or not dtypes <= LONGER.keys() or sum(x.size for x in floats) > MOST:
-        return np.False_
     if keywords.get("where", True) is not True:  # of the rest nothing is computed
         written = np.broadcast_to(keywords["where"], result.shape) if method == "__call__" else True
         return np.logical_not(written)
-    if keywords.get("dtype") is not None or not all(map(has_longer, dtypes)):
-        return np.False_
-    sums = function in SUMS_OF_PRODUCTS or (function in SUMS and method != "__call__")
-    if sums and unlike(np.concatenate([np.abs(x).ravel() for x in floats])) < UNLIKE**0.5:
-        return np.False_
+    called, longer = method == "__call__", LONGER.get(result.dtype)
+    sums = function in SUMS_OF_PRODUCTS or (function in SUMS and not called)
     if not (sums or function in PRODUCTS or function in SUMS):
-        zero = len(arguments) == 1 and method == "__call__"
-        return (arguments[0] == 0) if zero else np.False_
-    longer = [x.astype(LONGER[x.dtype]) if any(x is y for y in floats) else x for x in arguments]
+        return arguments[0] == 0 if len(arguments) == 1 and called else np.False_
+    if longer is None or keywords.get("dtype") is not None:
+        return np.False_
+    floats = [x for x in arguments if is_float(x)]
+    if sum(x.size for x in floats) > MOST or (sums and unlike(floats) < UNLIKE**0.5):
+        return np.False_
+    given = [x.astype(longer) if is_float(x) else x for x in arguments]
     call = getattr(function, method) if method else function
     with np.errstate(all="ignore"):
         try:
-            same = np.asarray(call(*longer, **keywords) == result)
+            same = np.asarray(call(*given, **keywords) == result)
         except TypeError:  # a function that knows no numbers that long
             return np.False_
         if function in SUMS and not sums:
@@ -63,12 +62,13 @@ def exact(function: Callable, method: str, arguments: list, keywords: dict, resu
     return same
 
 
-def has_longer(dtype: np.dtype) -> bool:
-    """Whether this machine has floats that are longer."""
-    return bool(np.finfo(LONGER[dtype]).eps < np.finfo(dtype).eps)
+def is_float(x) -> bool:
+    """Whether an argument is an array of floats, or one of its numbers."""
+    return isinstance(x, np.ndarray | np.generic) and x.dtype.kind == "f"
 
 
-def unlike(sizes: np.ndarray) -> float:
-    """The smallest of some sizes but 0, over the largest."""
-    sizes = sizes[sizes > 0]
-    return float(sizes.min() / sizes.max()) if sizes.size else 1.0
+def unlike(arrays: list[np.ndarray]) -> float:
+    """The smallest size of any number but 0, over the largest."""
+    sizes = np.abs(np.concatenate([np.ravel(x) for x in arrays]))
+    largest = sizes.max(initial=0)
+    return float(sizes.min(initial=largest, where=sizes > 0) / largest) if largest else 1.0

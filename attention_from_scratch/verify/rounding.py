@@ -74,10 +74,12 @@ class RandomlyRounded(np.ndarray):
         if not is_float(result):
             return result
         result = np.asarray(result)
+        dtype = np.result_type(result, float)
         with np.errstate(all="ignore"):
-            share = (self.eps * signs(result, self.run)).astype(np.result_type(result, float))
-            moved = np.where(where_exact, result, result * (1 + share))
-        return self.like_self(np.asarray(moved).astype(result.dtype))
+            moved = result * (1 + (self.eps * signs(result, self.run)).astype(dtype, copy=False))
+        if np.any(where_exact):
+            moved = np.where(where_exact, result, moved)
+        return self.like_self(np.asarray(moved).astype(result.dtype, copy=False))
 
     def like_self(self, array: np.ndarray) -> "RandomlyRounded":
         """The array as one that rounds at random, as this one does."""
