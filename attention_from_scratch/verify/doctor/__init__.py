@@ -7,8 +7,8 @@ derived from the reference. In the order in which a diagnosis comes about:
 - `probes` and `variations`: for every op, the calls at which mistakes show;
 - `measured`: a reference where there is none;
 - `visits` and `repeats`: op and reference, run on one call, and again;
-- `mistakes/`: what known mistakes would have computed there, a file an op family, and `forms` that
-  a forward pass may have elsewhere;
+- `mistakes/`: what known mistakes would have computed there, a file an op family;
+- `forms/`: what a forward pass that is usual elsewhere would have given;
 - `explaining` and `factors`: which of them, or which factor, explains what the op says;
 - `formulas/`: the right gradients in named terms and parts, and which others give the wrong one;
 - `numbers` and `other_calls`: what can be said without any source;

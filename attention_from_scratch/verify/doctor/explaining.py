@@ -12,6 +12,18 @@ SIMPLE = ("2", "0.5", "3", "0.333333", "4", "0.25")  # factors that may come wit
 # Exchanges: what is said of the one gradient has to hold of the other.
 OF_TWO = ("query_key_swapped", "key_value_swapped", "weight_bias_swapped")
 
+# These speak of the other gradient too: it has to be right.
+BESIDE_A_RIGHT_ONE = {
+    "scale_on_query_only": {"d_query"},
+    "scale_on_key_only": {"d_key"},
+}
+
+# These are whole by themselves: a multiple of them is something else.
+WITHOUT_FACTOR = {"wrong_sign", "zero_gradient"}
+
+# These are told of numbers as they are, beside what they come from.
+BESIDE_ANY = {"constant_factor", "wrong_sign", "zero_gradient"}
+
 
 def explain(reference, visits, wrong) -> tuple[list[Finding], tuple[str, ...]]:
     """The findings, and the arguments that nothing explains.
@@ -27,6 +39,7 @@ def explain(reference, visits, wrong) -> tuple[list[Finding], tuple[str, ...]]:
     for name in wrong:
         for key in explanations(visits, forms, [name], names=[name]):
             arguments.setdefault(key, []).append(name)
+    arguments = without_lesser(without_causes_of_zero(arguments))
     findings = [
         Finding(mistake, tuple(names), factor, reference)
         for (mistake, factor), names in arguments.items()
@@ -34,6 +47,26 @@ def explain(reference, visits, wrong) -> tuple[list[Finding], tuple[str, ...]]:
     findings.sort(key=lambda finding: -len(finding.arguments))
     explained = {name for names in arguments.values() for name in names}
     return findings, tuple(name for name in wrong if name not in explained)
+
+
+def without_causes_of_zero(arguments: dict[tuple, list[str]]) -> dict[tuple, list[str]]:
+    """Of a gradient that is 0 no cause is told, unless it shows in a gradient that is not."""
+    zero = set(arguments.get(("zero_gradient", None), ()))
+    return {
+        key: names
+        for key, names in arguments.items()
+        if key[0] == "zero_gradient" or not zero.issuperset(names)
+    }
+
+
+def without_lesser(arguments: dict[tuple, list[str]]) -> dict[tuple, list[str]]:
+    """Of the mistakes that explain a gradient only those that explain most of the others."""
+    causes = [set(names) for (mistake, _), names in arguments.items() if mistake not in BESIDE_ANY]
+    return {
+        key: names
+        for key, names in arguments.items()
+        if key[0] in BESIDE_ANY or not any(set(names) < cause for cause in causes)
+    }
 
 
 def explanations(visits, forms, wrong, names) -> list[tuple[str, str | None]]:
@@ -61,15 +94,31 @@ def times_a_factor(visits, forms, names) -> list[tuple[str, str | None]]:
         if wrong_at([visit]) and any(name in visit.probe.right for name in names)
     ]
     known = dict.fromkeys(mistake for _, of_visit in telling for mistake in of_visit)
-    for mistake in known if len(telling) > 1 else ():
+    for mistake in [m for m in known if m not in WITHOUT_FACTOR] if len(telling) > 1 else ():
         as_right = [instead_of_right(v, f.get(mistake, ()), names) for v, f in telling]
-        shown = any(
-            new is not None and new is not v for new, (v, _) in zip(as_right, telling, strict=True)
-        )
-        factor = constant_factor(as_right, names) if shown and None not in as_right else None
+        if None in as_right or not all(shows(as_right, telling, name) for name in names):
+            continue
+        factor = constant_factor(as_right, names)
         if factor is not None and (" the " in factor or factor in SIMPLE):
             return [(mistake, None), ("constant_factor", factor)]
+        if factor is None and all(is_negated(visit, names) for visit in as_right):
+            return [("wrong_sign", None), (mistake, None)]
     return []
+
+
+def is_negated(visit, names) -> bool:
+    """Whether these gradients have the other sign at a visit, as far as they are not 0."""
+    ratio = ratio_at(visit, names)
+    return ratio is not None and not abs(ratio + 1) > max(1e-6, visit.tolerance)
+
+
+def shows(as_right, telling, name) -> bool:
+    """Whether a mistake changes this gradient at any visit: of a right one nothing is said."""
+    return any(
+        name in visit.probe.right
+        and not visit.same(new.probe.right[name], visit.probe.right[name], visit.size_of(name))
+        for new, (visit, _) in zip(as_right, telling, strict=True)
+    )
 
 
 def instead_of_right(visit, forms, names):
@@ -80,7 +129,7 @@ def instead_of_right(visit, forms, names):
     here = [name for name in names if name in visit.probe.right]
     for gradients in forms:
         changed = replace(visit, probe=replace(visit.probe, right=visit.probe.right | gradients))
-        if any(name in gradients for name in names):
+        if all(name in gradients for name in here):
             ratio = ratio_at(changed, here)
             if ratio is not None and abs(ratio) > 0:
                 return changed
@@ -122,8 +171,15 @@ def agreeing(visits, forms, names) -> list[str]:
             mistake: None
             for mistake in consistent
             if any(
-                visit.matches(gradients, here | gradients.keys() if mistake in OF_TWO else here)
+                visit.matches(gradients, spoken_of(mistake, gradients, here, visit))
                 for gradients in of_visit.get(mistake, [])
             )
         }
     return list(consistent)
+
+
+def spoken_of(mistake, gradients, here, visit):
+    """The gradients that a mistake says something of, beside those that are asked for."""
+    if mistake in OF_TWO:
+        return here | gradients.keys()
+    return here | (BESIDE_A_RIGHT_ONE.get(mistake, set()) & visit.probe.right.keys())

@@ -3,6 +3,7 @@
 import numpy as np
 
 SCALE = "the scale of the scores"
+SQUARE = f"the square of {SCALE}"
 
 
 def constant_factor(visits, names) -> str | None:
@@ -28,7 +29,9 @@ def constant_factor(visits, names) -> str | None:
         for word, scaled in (("times", found / size), ("divided by", found * size)):
             if np.ptp(scaled) <= near * abs(scaled[0]):
                 number = "" if abs(scaled[0] - 1) < near else f"{scaled[0]:.6g} "
-                return f"{number}{word} {name}"
+                inverted = name == SQUARE and word == "divided by"
+                why = ", as where it is divided by the scale, not multiplied" if inverted else ""
+                return f"{number}{word} {name}{why}"
     return None
 
 
@@ -48,7 +51,11 @@ def sizes_of(probe) -> dict[str, float]:
     if "n_heads" in probe.keywords:
         sizes["the number of heads"] = probe.keywords["n_heads"]
     sizes |= scale_of(probe)
-    roots = {f"the square root of {n}": s**0.5 for n, s in sizes.items() if n != SCALE}
+    if SCALE in sizes:
+        sizes[SQUARE] = sizes[SCALE] ** 2
+        query, key = [x for x in probe.inputs if isinstance(x, np.ndarray)][:2]
+        sizes |= {"the number of queries": query.shape[-2], "the number of keys": key.shape[-2]}
+    roots = {f"the square root of {n}": s**0.5 for n, s in sizes.items() if SCALE not in n}
     return sizes | roots
 
 
@@ -74,6 +81,8 @@ def ratio_at(visit, names) -> float | None:
             return None
         power = float((right * right).sum())
         if power <= 1e-16 * float((like * like).sum()):
+            if not visit.same(found, 0 * right, like):
+                return None  # no multiple of 0
             continue
         ratio = float((found * right).sum()) / power
         if not np.isfinite(ratio) or not visit.same(found, ratio * right, like):

@@ -14,6 +14,7 @@ class Counted:
     def __init__(self, probe: Probe, shape: tuple[int, ...], counted=None, classes=1):
         given = probe.keywords.get("position_weights")
         self.counted = np.ones(shape) if counted is None else counted * 1.0
+        self.is_weighted = given is not None
         self.given = np.ones(shape) if given is None else np.asarray(given, float)
         self.weights = self.counted * self.given
         self.mean = probe.keywords.get("reduction", "mean") == "mean"
@@ -26,10 +27,12 @@ class Counted:
         """
         weight, size = self.weights.sum() or 1.0, float(np.prod(self.shape)) or 1.0
         number = float(np.count_nonzero(self.weights)) or 1.0
+        kept = float(self.counted.sum()) or 1.0
         right = weight if self.mean else 1.0
         by = {
             f"the number of all {entries}, whether they count or not": size,
             f"the number of {entries} that count, not by their weight": number,
+            f"the number of {entries} that are not ignored, not by their weight": kept,
             "the total weight twice": weight * weight,
         }
         for axis, n in enumerate(self.shape):
@@ -48,6 +51,10 @@ class Counted:
         options["the sum is divided by the total weight, as if it were a mean"] = weight
         for words, divisor in by.items():
             options[f"the mean is divided by {words}"] = divisor if self.mean else 1.0
+        unweighted = self.mean and not self.is_weighted
+        for words, divisor in {"1: it is not divided at all": 1.0, **by}.items():
+            words = f"without position_weights the mean is divided by {words}"
+            options[words] = divisor if unweighted else right
         for words, divisor in by.items():
             options[f"the sum is divided by {words}"] = weight if self.mean else divisor
             options[f"mean and sum alike are divided by {words}"] = divisor

@@ -136,7 +136,14 @@ OF_A_LOSS = {
 }
 
 
+OF_A_BINARY_LOSS = OF_A_LOSS | {
+    "wrong_sign": "a sign is wrong: d_logits is s - t, and d_targets is -x (ops/losses.py)",
+    "softmax_elementwise": EXPLANATIONS["softmax_elementwise"],
+}
+
+
 def explanation(mistake: str, op: str | None) -> str:
     """What the mistake is in this op, and where to read more."""
     of_op = OF_A_LOSS if "cross_entropy" in (op or "") else {}
+    of_op = OF_A_BINARY_LOSS if "binary" in (op or "") else of_op
     return of_op.get(mistake, EXPLANATIONS[mistake])

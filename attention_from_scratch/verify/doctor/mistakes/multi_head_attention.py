@@ -51,6 +51,8 @@ def multi_head_attention(probe: Probe) -> Iterator:
             yield mistake, through_maps(gradients)
     right = parts.backward(d_heads)
     narrower = {n: right[n] / math.sqrt(n_heads) for n in ("d_query", "d_key")}
+    if keywords.get("scale") is not None:  # which it may use rightly
+        yield "scale_of_all_heads", through_maps({n: right[n] for n in narrower})
     yield "scale_of_all_heads", through_maps(narrower)
     yield from exchanged("query_key_swapped", probe.right, "query", "key")
     if value is not None:

@@ -98,6 +98,8 @@ def wrong_cell(derivatives):
                     d_gates, d_recurrent = (in_order(d, order) for d in (d_gates, d_recurrent))
                 d_gates = np.concatenate(d_gates, axis=-1)
                 d_hidden, d_before = back_hidden(np.concatenate(d_recurrent, axis=-1))
+                if switches.get("untransposed"):
+                    d_before = d_recurrent[0] @ params["hidden"]["weight"]
                 if not cut_gates:
                     d_state = d_state.copy()
                     d_state[:, :size] += d_before
@@ -194,7 +196,13 @@ class Layer(NamedTuple):
 
 TIME_CUT = ("time_cut", {"cut_gates": True, "cut_state": True})
 RNN = Layer(
-    wrong_cell(rnn_derivatives), [TIME_CUT, ("slope_wrong", {"no_slope": True})], {"hidden": 1}
+    wrong_cell(rnn_derivatives),
+    [
+        TIME_CUT,
+        ("slope_wrong", {"no_slope": True}),
+        ("transpose_missing", {"untransposed": True}),
+    ],
+    {"hidden": 1},
 )
 GRU = Layer(
     wrong_cell(gru_derivatives),

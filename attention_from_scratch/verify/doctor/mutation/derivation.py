@@ -148,6 +148,12 @@ def derive_output(reference, op, visits, clock: Clock) -> list[Derived]:
 
 def derived(match: Match) -> Derived:
     """A match in words."""
-    factors = set(match.factors.values())
-    factor = "" if factors == {1} else ", times " + " and ".join(f"{f:.6g}" for f in factors)
-    return Derived(tuple(match.factors), f"{match.hypothesis.words}{factor}")
+    return Derived(tuple(match.factors), f"{match.hypothesis.words}{times(match.factors)}")
+
+
+def times(factors: dict[str, float]) -> str:
+    """By what each gradient is multiplied beside, where it is."""
+    several = {f"{factor:.6g}" for factor in factors.values()}
+    if len(several) == 1:
+        return "" if several == {"1"} else f", times {several.pop()}"
+    return ", times " + " and ".join(f"{f:.6g} in {name}" for name, f in factors.items())

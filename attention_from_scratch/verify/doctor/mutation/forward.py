@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from attention_from_scratch.verify.contract import argument_names
-from attention_from_scratch.verify.doctor.mistakes.forms import forms_of
+from attention_from_scratch.verify.doctor.forms import forms_of
 from attention_from_scratch.verify.doctor.mutation.constants import solved_constants
 from attention_from_scratch.verify.doctor.mutation.matching import Clock, Question, best
 from attention_from_scratch.verify.doctor.mutation.mutants import THROUGHOUT, mutants_of
@@ -16,6 +16,7 @@ from attention_from_scratch.verify.doctor.mutation.twin import twin_of
 from attention_from_scratch.verify.doctor.other_calls import OUTPUT, OtherOutput, of_other_inputs
 from attention_from_scratch.verify.doctor.visits import Visit, family_of
 
+SHARE_OF_FORMS = 0.4  # of the time
 SHARE_OF_REFERENCE = 0.6  # of the time: the rest is for lines of the op
 
 
@@ -26,10 +27,12 @@ def matches_of_output(reference, op, visits, clock: Clock) -> list:
     if not question.fits(question.first):
         return []
     names = argument_names(reference, len(question.first.probe.inputs))
-    forms = forms_of(None if reference is None else family_of(reference))
-    others = [OtherOutput(function, words) for words, function in forms]
-    others += of_other_inputs(reference, question.first.probe, names)
-    matches = question.search(others, clock)
+    probes = [visit.probe for visit in question.visits]
+    forms = forms_of(None if reference is None else family_of(reference), probes)
+    others = of_other_inputs(reference, question.first.probe, names)
+    matches = question.search(others, Clock(SHARE_OF_FORMS * clock.left))
+    others = (OtherOutput(function, words) for words, function in forms)
+    matches += question.search(others, Clock(SHARE_OF_FORMS * clock.left))
     twin = None if matches else twin_of(reference, question.first)
     if twin is not None:
         run = watched(twin, question.first.probe)

@@ -188,3 +188,19 @@ def test_noise_is_no_formula():
 
     (derived,) = diagnose(op, ops.sigmoid).derived
     assert derived.words.startswith("would be right with")  # which is read in the op itself
+
+
+def test_calls_with_other_settings_may_have_other_mistakes():
+    def op(x, *, approximate="none"):
+        output, _ = ops.gelu(x, approximate=approximate)
+        if approximate == "tanh":
+            root = np.sqrt(2 / np.pi)
+            t = np.tanh(root * (x + 0.044715 * x**3))
+            inner = root * (1 + 0.044715 * x * x)
+            return output, lambda d: d * ((1 + t) / 2 + x * (1 - t * t) * inner / 2)
+        density = np.exp(-x * x / 2) / np.sqrt(2 * np.pi)
+        return output, lambda d: d * (ops.gelu(x)[0] / x - x * density)
+
+    text = str(diagnose(op, ops.gelu))
+    assert "where `approximate='tanh'`: the 3 of d(x^3) is missing" in text
+    assert "where nothing is set: the term x P' has the other sign" in text

@@ -60,12 +60,12 @@ def probabilities(x, *, axis=-1):
 @pytest.mark.parametrize(
     ("op", "reference", "words"),
     [
-        (norm_with_eps_outside, ops.layer_norm, "with `eps` outside"),
-        (norm_unbiased, ops.layer_norm, "divided by n - 1, not n"),
+        (norm_with_eps_outside, ops.layer_norm, "eps is added to the deviation, outside"),
+        (norm_unbiased, ops.layer_norm, "the variance is the unbiased one, over D - 1"),
         (mask_the_other_way, ops.scaled_dot_product_attention, "inverted"),
         (unscaled, ops.attention_weights, "scale"),
         (the_other_gelu, ops.gelu, "approximate='tanh'"),
-        (softmax_over_all, ops.softmax, "axis=None"),
+        (softmax_over_all, ops.softmax, "it runs over the whole array"),
         (doubled, ops.tanh, "is the right output, times 2"),
         (probabilities, ops.log_softmax, "is `np.exp` of the right output"),
     ],
@@ -138,3 +138,22 @@ def test_a_leaf_that_is_left_out_is_told():
     params = {"weight": normal(3, 4), "bias": normal(4)}
     text = str(diagnose(without_bias, reference, params, normal(2, 3)))
     assert "if `params.bias` were 0" in text
+
+
+def own_norm(x, weight, bias, *, eps=1e-5):
+    centred = x - x.mean(axis=-1, keepdims=True)
+    deviation = np.sqrt((centred * centred).mean(axis=-1, keepdims=True) + eps)
+    return centred / deviation * weight + bias, lambda d: (d, weight, bias)
+
+
+@pytest.mark.parametrize(
+    ("op", "words"),
+    [
+        (norm_with_eps_outside, "with `eps` outside"),
+        (norm_unbiased, "divided by n - 1, not n"),
+    ],
+)
+def test_the_line_of_an_own_reference_that_gives_the_output_is_told(op, words):
+    text = str(diagnose(op, own_norm, normal(4, 5), normal(5), normal(5)))
+    assert words in text
+    assert "`deviation = np.sqrt(" in text
