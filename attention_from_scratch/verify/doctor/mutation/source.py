@@ -15,6 +15,9 @@ INSTALLED = tuple(
     sysconfig.get_path(name) + os.sep for name in ("stdlib", "platstdlib", "purelib", "platlib")
 )
 
+# What has an entry at every index: NumPy reads one that has lost its index for ever.
+ENDLESS = {"r_", "c_", "mgrid", "ogrid"}
+
 
 @dataclass(eq=False)
 class Piece:
@@ -46,7 +49,10 @@ class Piece:
     @property
     def may_be_changed(self) -> bool:
         """Whether a change can matter, and cannot keep a loop running for ever."""
-        return self.returns and not any(isinstance(n, ast.While) for n in ast.walk(self.tree))
+        return self.returns and not any(
+            isinstance(n, ast.While) or getattr(n, "attr", None) in ENDLESS
+            for n in ast.walk(self.tree)
+        )
 
     @property
     def label(self) -> str:

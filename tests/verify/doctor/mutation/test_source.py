@@ -1,10 +1,12 @@
 """A function is read and made again; where there is nothing to read that is known."""
 
 import math
+import time
 
 import numpy as np
 
 from attention_from_scratch import ops
+from attention_from_scratch.verify import diagnose
 from attention_from_scratch.verify.doctor.mutation.source import is_to_be_read, read
 
 
@@ -51,3 +53,18 @@ def test_what_might_run_for_ever_is_not_changed():
 
     assert not read(halved).may_be_changed
     assert read(ops.tanh).may_be_changed
+
+
+def test_what_numpy_would_read_for_ever_is_not_changed():
+    """Without its index, `np.r_` has an entry at every one."""
+
+    def op(x):
+        def backward(d_output):
+            first = np.flatnonzero(np.r_[True, x[1:] != x[:-1]])
+            return np.add.reduceat(d_output[::-1], first)[: len(x)]
+
+        return x * 1.0, backward
+
+    start = time.perf_counter()
+    assert diagnose(op, lambda x: (x * 1.0, lambda d: d), np.array([0.3, 0.1, 0.9])).wrong
+    assert time.perf_counter() - start < 10
