@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from attention_from_scratch import ops
 from attention_from_scratch.verify.contract import as_input
 from attention_from_scratch.verify.doctor.diagnosis import Derived, Diagnosis
 from attention_from_scratch.verify.doctor.explaining import explain
@@ -21,6 +20,7 @@ from attention_from_scratch.verify.doctor.mutation.derivation import (
 from attention_from_scratch.verify.doctor.mutation.matching import Clock
 from attention_from_scratch.verify.doctor.mutation.twin import twin_of
 from attention_from_scratch.verify.doctor.numbers import extent, only_at_this_rank, rounding
+from attention_from_scratch.verify.doctor.probes import op_named
 from attention_from_scratch.verify.doctor.recognising import in_own_names, recognised
 from attention_from_scratch.verify.doctor.settings import notes_of_settings
 from attention_from_scratch.verify.doctor.variations import with_one_more_axis
@@ -80,8 +80,8 @@ def diagnose(op: Callable, reference=None, *inputs, **keywords) -> Diagnosis:
         reference, inputs = None, (reference, *inputs)
     clock, op = Clock(SECONDS), as_op(op)
     known = recognised(op, inputs, keywords) if reference is None else None
-    reference = getattr(ops, known) if known else reference
-    source = getattr(ops, reference, None) if isinstance(reference, str) else reference
+    reference = op_named(known) if known else reference
+    source = op_named(reference) if isinstance(reference, str) else reference
     if reference is None or isinstance(reference, str):
         reference = measured_op(op, reference, inputs, keywords)
         if reference.family is None and reference.has_corners:
@@ -236,7 +236,7 @@ def diagnose_call(name: str, inputs, keywords, d_output, found: dict, tolerance)
     `found` has them by name (d_query, d_params.key.bias), all or some. One call is less than many
     probes: a number that fits by chance is told as well.
     """
-    probe = probe_of(getattr(ops, name), inputs, keywords, d_output)
+    probe = probe_of(op_named(name), inputs, keywords, d_output)
     right = {path: gradient for path, gradient in probe.right.items() if path in found}
     visit = Visit(replace(probe, right=right), True, found, tolerance)
     wrong = wrong_at([visit])

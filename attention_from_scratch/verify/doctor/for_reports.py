@@ -1,9 +1,9 @@
 """What the doctor adds to the reports of other checks that have failed: words, or none."""
 
-from attention_from_scratch import ops
 from attention_from_scratch.verify.doctor.diagnosis import Diagnosis
 from attention_from_scratch.verify.doctor.examination import diagnose
 from attention_from_scratch.verify.doctor.mistakes import MISTAKES
+from attention_from_scratch.verify.doctor.probes import op_named
 
 
 def words_of_the_doctor(op, inputs, keywords) -> str:
@@ -16,7 +16,7 @@ def words_of_the_doctor(op, inputs, keywords) -> str:
     name = getattr(op, "__name__", "")
     if name not in MISTAKES:
         return ""
-    reference = name if is_ours(op) else getattr(ops, name)
+    reference = name if is_known(op) else op_named(name)
     diagnosis = attempt(op, reference, inputs, keywords)
     return "" if diagnosis is None or diagnosis.forward_differs else str(diagnosis)
 
@@ -26,9 +26,9 @@ def words_about(found, expected, inputs, keywords) -> str:
 
     Where it is ours that is wrong, which its own forward pass can tell, that is said instead.
     """
-    if is_ours(found):
+    if is_known(found):
         found, expected = expected, found
-    if is_ours(expected):
+    if is_known(expected):
         of_ours = words_of_the_doctor(expected, inputs, keywords)
         return of_ours or words(found, expected, inputs, keywords)
     return words_of_the_doctor(found, inputs, keywords)
@@ -53,7 +53,7 @@ def knows(name: str) -> bool:
     return name in MISTAKES
 
 
-def is_ours(op) -> bool:
-    """Whether this op is itself one of the ops of `ops` that the doctor knows."""
+def is_known(op) -> bool:
+    """Whether this op is itself one that the doctor knows: of `ops`, or registered."""
     name = getattr(op, "__name__", "")
-    return name in MISTAKES and op is getattr(ops, name)
+    return name in MISTAKES and op is op_named(name)

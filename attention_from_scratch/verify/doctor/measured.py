@@ -5,10 +5,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from attention_from_scratch import ops
 from attention_from_scratch.tree import tree_map
 from attention_from_scratch.verify.contract import as_input, is_differentiable
-from attention_from_scratch.verify.doctor.probes import PROBES, probes_of
+from attention_from_scratch.verify.doctor.probes import PROBES, op_named, probes_of
 from attention_from_scratch.verify.numerical import (
     central_difference,
     complex_step,
@@ -46,7 +45,7 @@ def measured_op(op, name, inputs=(), keywords=None) -> Callable:
 
     reference.__name__ = name or getattr(op, "__name__", "op")
     reference.family = name
-    reference.__signature__ = inspect.signature(getattr(ops, name, op) if name else op)
+    reference.__signature__ = inspect.signature(op_named(name) if name else op)
     reference.tolerance = 0.0 if analytic else DIFFERENCE_TOLERANCE
     reference.has_corners = not analytic
     return reference

@@ -4,9 +4,19 @@ Most have dimensions that all differ, so that a swapped axis or a 2 in place of 
 are square, as a missing transpose can only hide there.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 
 from attention_from_scratch import ops
+
+# Ops of a reader's own, by name (see `registering`).
+REGISTERED: dict[str, Callable] = {}
+
+
+def op_named(name: str) -> Callable | None:
+    """The op of `ops`, or the registered one, of this name; None if there is neither."""
+    return REGISTERED.get(name) or getattr(ops, name, None)
 
 
 def probes_of(op: str) -> list[tuple[tuple, dict]]:

@@ -1,15 +1,15 @@
-"""Which op of `ops` does an op compute? For a diagnosis that was given no reference."""
+"""Which op of `ops`, or registered, does an op compute? For when no reference is given."""
 
 import itertools
 from dataclasses import replace
 
 import numpy as np
 
-from attention_from_scratch import ops
 from attention_from_scratch.tree import tree_map
 from attention_from_scratch.verify.contract import argument_names, as_input, is_differentiable
 from attention_from_scratch.verify.doctor.diagnosis import Diagnosis
 from attention_from_scratch.verify.doctor.mistakes import MISTAKES
+from attention_from_scratch.verify.doctor.probes import REGISTERED, op_named
 from attention_from_scratch.verify.doctor.variations import calls_like
 
 CALLS = 3  # the caller's, and so many less one with other numbers and lengths
@@ -26,7 +26,7 @@ def recognised(op, inputs, keywords) -> str | None:
     given = [(call, output) for call, output in outputs if output is not None]
     if len(given) < 2:
         return None
-    names = (n for n in MISTAKES if all(alike(getattr(ops, n), *called) for called in given))
+    names = (n for n in MISTAKES if all(alike(op_named(n), *called) for called in given))
     return next(names, None)
 
 
@@ -55,7 +55,7 @@ def output_of(op, inputs, keywords) -> np.ndarray | None:
 
 def in_own_names(diagnosis: Diagnosis, op, known: str, n_inputs: int) -> Diagnosis:
     """A diagnosis by an op of `ops` in the argument names of the op that was examined."""
-    theirs, ours = argument_names(op, n_inputs), argument_names(getattr(ops, known), n_inputs)
+    theirs, ours = argument_names(op, n_inputs), argument_names(op_named(known), n_inputs)
     names = {f"d_{our}": f"d_{their}" for our, their in zip(ours, theirs, strict=True)}
 
     def own(name: str) -> str:
@@ -67,7 +67,8 @@ def in_own_names(diagnosis: Diagnosis, op, known: str, n_inputs: int) -> Diagnos
 
     different = [f"{our}: {their}" for our, their in zip(ours, theirs, strict=True) if our != their]
     words = f" ({', '.join(different)})" if different else ""
-    note = f"its output is that of ops.{known}{words}, with which it was compared"
+    full = known if known in REGISTERED else f"ops.{known}"
+    note = f"its output is that of {full}{words}, with which it was compared"
     return replace(
         diagnosis,
         wrong=tuple(map(own, diagnosis.wrong)),

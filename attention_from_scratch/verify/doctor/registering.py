@@ -5,8 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 import numpy as np
 
 from attention_from_scratch.verify.doctor.mistakes import EXPLANATIONS, MISTAKES, Probe
-from attention_from_scratch.verify.doctor.probes import PROBES
-from attention_from_scratch.verify.doctor.visits import REGISTERED
+from attention_from_scratch.verify.doctor.probes import PROBES, REGISTERED
 
 OWN: dict[str, set[str]] = {}  # the mistakes of each registered op
 Formula = Callable[[Probe], Mapping[str, np.ndarray]]

@@ -17,7 +17,7 @@ from attention_from_scratch.verify.contract import (
     is_differentiable,
 )
 from attention_from_scratch.verify.doctor.mistakes.shared import Probe
-from attention_from_scratch.verify.doctor.probes import PROBES, probes_of
+from attention_from_scratch.verify.doctor.probes import PROBES, REGISTERED, probes_of
 from attention_from_scratch.verify.doctor.repeats import unsteady
 from attention_from_scratch.verify.doctor.variations import calls_like
 from attention_from_scratch.verify.report import GradientError
@@ -28,9 +28,6 @@ TOLERANCES = {"float64": 1e-8, "float32": 1e-3}
 
 # What is smaller than this part of d_output may be 0: a difference of equal numbers.
 NOTHING = {"float64": 1e-6, "float32": 1e-3}
-
-# Ops of a reader's own, by name (see `registering`).
-REGISTERED: dict[str, object] = {}
 
 # For calls like a caller's: so many seconds, as each entry may have to be measured.
 SECONDS = 0.5

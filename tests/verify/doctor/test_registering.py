@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 
 from attention_from_scratch import ops
-from attention_from_scratch.verify import diagnose, register
-from attention_from_scratch.verify.doctor import registering, visits
+from attention_from_scratch.verify import check_gradients, compare, diagnose, register
+from attention_from_scratch.verify.doctor import registering
 from attention_from_scratch.verify.doctor.mistakes import EXPLANATIONS
 from attention_from_scratch.verify.doctor.mistakes import MISTAKES as KNOWN
 from attention_from_scratch.verify.doctor.probes import PROBES as PROBES_OF
+from attention_from_scratch.verify.doctor.probes import REGISTERED
 
 
 def rms_norm(x, weight):
@@ -52,7 +53,7 @@ MISTAKES = {"squares_not_averaged": (WORDS, squares_not_averaged)}
 
 @pytest.fixture(autouse=True)
 def tables_as_they_were():
-    tables = visits.REGISTERED, registering.OWN, PROBES_OF, KNOWN, EXPLANATIONS
+    tables = REGISTERED, registering.OWN, PROBES_OF, KNOWN, EXPLANATIONS
     before = [dict(table) for table in tables]
     yield
     for table, kept in zip(tables, before, strict=True):
@@ -82,6 +83,26 @@ def test_it_may_be_registered_again():
     register(rms_norm, PROBES, MISTAKES)
     register(rms_norm, PROBES[:1], MISTAKES)
     assert diagnose(rms_norm, rms_norm).probes == 1
+
+
+def test_it_is_known_by_its_output_and_by_its_name():
+    register(rms_norm, PROBES, MISTAKES)
+    x, weight = PROBES[0][0]
+    assert "its output is that of rms_norm" in str(diagnose(with_a_sum, x, weight))
+    assert diagnose(with_a_sum, "rms_norm").mistakes == {"squares_not_averaged"}
+
+
+def test_reports_of_other_checks_have_its_mistakes():
+    register(rms_norm, PROBES, MISTAKES)
+    x, weight = PROBES[0][0]
+
+    def of_that_name(x, weight):
+        return with_a_sum(x, weight)
+
+    of_that_name.__name__ = "rms_norm"
+    assert WORDS in str(check_gradients(of_that_name, x, weight))
+    assert WORDS in str(compare(of_that_name, rms_norm, x, weight))
+    assert check_gradients(rms_norm, x, weight).passed
 
 
 def softmax(x):

@@ -15,8 +15,9 @@ INSTALLED = tuple(
     sysconfig.get_path(name) + os.sep for name in ("stdlib", "platstdlib", "purelib", "platlib")
 )
 
-# What has an entry at every index: NumPy reads one that has lost its index for ever.
-ENDLESS = {"r_", "c_", "mgrid", "ogrid"}
+# What gives without end: NumPy reads an object that has an entry at every index for ever, once a
+# change has taken its index away; and so does a loop an iterator, once zip is gone.
+ENDLESS = {"r_", "c_", "s_", "index_exp", "mgrid", "ogrid", "count", "cycle", "iter"}
 
 
 @dataclass(eq=False)
@@ -50,8 +51,7 @@ class Piece:
     def may_be_changed(self) -> bool:
         """Whether a change can matter, and cannot keep a loop running for ever."""
         return self.returns and not any(
-            isinstance(n, ast.While) or getattr(n, "attr", None) in ENDLESS
-            for n in ast.walk(self.tree)
+            isinstance(n, ast.While) or name_of(n) in ENDLESS for n in ast.walk(self.tree)
         )
 
     @property
@@ -144,3 +144,8 @@ def is_to_be_read(value) -> bool:
         return False
     installed = value.__code__.co_filename.startswith(INSTALLED)
     return belongs_to_us(value) or not installed
+
+
+def name_of(node: ast.AST) -> str:
+    """The last name of `np.r_` or `r_`; nothing of another node."""
+    return getattr(node, "attr", "") or getattr(node, "id", "")

@@ -1,12 +1,13 @@
 """A function is read and made again; where there is nothing to read that is known."""
 
+import itertools
 import math
-import time
 
 import numpy as np
+import pytest
+from numpy import r_
 
 from attention_from_scratch import ops
-from attention_from_scratch.verify import diagnose
 from attention_from_scratch.verify.doctor.mutation.source import is_to_be_read, read
 
 
@@ -55,16 +56,26 @@ def test_what_might_run_for_ever_is_not_changed():
     assert read(ops.tanh).may_be_changed
 
 
-def test_what_numpy_would_read_for_ever_is_not_changed():
-    """Without its index, `np.r_` has an entry at every one."""
+def with_object(x):
+    return np.flatnonzero(np.r_[True, x[1:] != x[:-1]])
 
-    def op(x):
-        def backward(d_output):
-            first = np.flatnonzero(np.r_[True, x[1:] != x[:-1]])
-            return np.add.reduceat(d_output[::-1], first)[: len(x)]
 
-        return x * 1.0, backward
+def with_name(x):
+    return np.sum(r_[x, x])
 
-    start = time.perf_counter()
-    assert diagnose(op, lambda x: (x * 1.0, lambda d: d), np.array([0.3, 0.1, 0.9])).wrong
-    assert time.perf_counter() - start < 10
+
+def with_iterator(x):
+    return [a * i for a, i in zip(x, itertools.count(), strict=False)]
+
+
+def with_end(x):
+    return np.concatenate([x, x])
+
+
+@pytest.mark.parametrize(
+    ("function", "may_be"),
+    [(with_object, False), (with_name, False), (with_iterator, False), (with_end, True)],
+)
+def test_no_line_is_changed_of_what_might_then_have_no_end(function, may_be):
+    """Without its index, `np.r_` has an entry at every one; without `zip`, `count` goes on."""
+    assert read(function).may_be_changed == may_be
